@@ -1,0 +1,65 @@
+/* A checkpoint is the whole run: one .safetensors file (https://huggingface.co/docs/safetensors), so other tools can
+ * open it, whose metadata carries all that is not a tensor.
+ *
+ * File: 8 bytes header length (little-endian), JSON header, tensors. Tensors model.LAYER.weight / .bias and
+ * optim.momentum.LAYER.weight / .bias, F32, in network order, gapless. __metadata__ holds strings only:
+ *   format "corering", numerics, net (the text), net_name, class_names (one per line), normalization, options, counters,
+ *   scales (E of every tensor), sha256 (over the header with this value left empty, and the payload). */
+#ifndef CR_CORE_CHECKPOINT_H
+#define CR_CORE_CHECKPOINT_H
+
+#include <stdint.h>
+
+#include "core/data.h"
+#include "core/net.h"
+#include "core/trainer.h"
+#include "simd/error.h"
+
+/* All that a run needs to go on, beside the network. Floats and integers are kept exactly. */
+struct cr_state {
+    float *params;                 /* net->params; owned */
+    float *momentum;               /* net->params, or NULL when the optimiser has none; owned */
+    int32_t *scale;                /* (tensors) E in 1/64 bit, arithmetic.md section 5; owned */
+    uint64_t step, redone;         /* steps done, steps redone */
+    uint64_t samples;              /* samples trained */
+    int64_t loss_sum;              /* of the epoch in progress, units of 2^-24 */
+    uint64_t loss_count;
+    double best_top1;              /* best validation so far; -1 = none */
+    uint64_t best_step;
+    double seconds;                /* training time of all sessions of this run */
+    uint64_t data_fingerprint;
+    struct cr_normalization normalization;
+    struct cr_train_options options;
+    char *class_names;             /* classes strings, each with its 0; owned */
+    int classes;
+};
+
+int cr_state_alloc(struct cr_state *s, const struct cr_net *net, int with_momentum, struct cr_error *e);
+void cr_state_free(struct cr_state *s);
+/* SHA-256 over params, momentum, scales, step, samples and epoch sums: equal for runs that will go on alike. */
+void cr_state_hash(const struct cr_state *s, const struct cr_net *net, char hex[65]);
+
+/* Write atomically: temporary file in the same folder, fsync, rename over `path`, fsync of the folder. On failure
+ * nothing is left behind and an older file at `path` is untouched. -CR_E_IO names the file and the cause. */
+int cr_checkpoint_save(const char *path, const struct cr_net *net, const struct cr_state *s, struct cr_error *e);
+
+/* Load and verify everything (structure, checksum, shapes against the net text inside). Fills *net and *s, which the
+ * caller frees. -CR_E_INPUT for anything that is not a whole corering checkpoint, with the byte where it shows. */
+int cr_checkpoint_load(const char *path, struct cr_net *net, struct cr_state *s, struct cr_error *e);
+
+/* The newest whole checkpoint of a run folder, or `path` itself if it is a file. 1 = found, 0 = the folder holds none
+ * (a fresh run folder), negative = error. A damaged newest file with a good older one: the older, and *note says so
+ * ("" otherwise). */
+int cr_checkpoint_find(const char *path, char file[640], char note[512], struct cr_error *e);
+
+/* Make the run folder: `wanted`, or model/YYYYMMDD_HHMMSS when "" (with _2, _3 ... if that exists). The result goes
+ * to folder. -CR_E_IO when it cannot be made or written to, before any training. A `wanted` folder that holds another
+ * run's checkpoints is refused with -CR_E_USAGE unless `resuming`. */
+int cr_checkpoint_folder(const char *wanted, int resuming, char folder[512], struct cr_error *e);
+
+/* File name of the checkpoint at a step: FOLDER/step-00000938.safetensors. */
+void cr_checkpoint_name(const char *folder, uint64_t step, char file[640]);
+/* Remove checkpoints of the folder older than the `keep` + 1 newest. Errors are of no consequence. */
+void cr_checkpoint_prune(const char *folder, int keep);
+
+#endif

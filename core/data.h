@@ -1,0 +1,82 @@
+/* Data sets: images as bytes, labels as bytes, memory-mapped where the file allows it.
+ *
+ * A data set is a folder with the four IDX files of MNIST (train-images-idx3-ubyte and so on, each also as .gz), or
+ * images of another shape in the same format: (count, height, width) or (count, channels, height, width), all u8. */
+#ifndef CR_CORE_DATA_H
+#define CR_CORE_DATA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "simd/error.h"
+
+enum { CR_MAX_CHANNELS = 16, CR_MAX_CLASSES = 256 };
+
+/* One split of a data set. Read-only after opening, so any number of threads may read it. */
+struct cr_split {
+    const uint8_t *images; /* (count, channels, height, width) */
+    const uint8_t *labels; /* (count), each < classes of the set */
+    size_t count;
+    void *image_map, *label_map; /* owned; how the bytes are held (core/data_idx.c) */
+};
+
+struct cr_data {
+    char path[512];           /* the folder as the user named it */
+    int channels, height, width;
+    int classes;              /* 1 + the greatest label of the training split, at least 2 */
+    char *class_names;        /* classes strings, each with its 0, one after another: classes.txt of the folder, else "0", "1", ...; owned */
+    struct cr_split train, test;
+};
+
+/* Open and check a folder. On failure *d is empty; errors name file and byte. The caller closes it.
+ *   -CR_E_INPUT  missing folder or file, wrong magic, truncated file, count mismatch, label out of range (> 255 classes never)
+ *   -CR_E_NOMEM, -CR_E_IO */
+int cr_data_open(struct cr_data *d, const char *folder, struct cr_error *e);
+void cr_data_close(struct cr_data *d);
+
+/* Name of class k (k < d->classes). Owned by d. */
+const char *cr_data_class_name(const struct cr_data *d, int k);
+
+/* One IDX file of u8 (ubyte), plain or gzip'd, as bytes.  dims[0..ndim-1] are its dimensions, slowest first.
+ * *map is released with cr_idx_close. Used by cr_data_open and by `corering predict`. */
+struct cr_idx {
+    const uint8_t *bytes; /* product of dims */
+    size_t dims[4];
+    int ndim;             /* 1..4 */
+    void *map;            /* owned */
+};
+int cr_idx_open(struct cr_idx *x, const char *path, struct cr_error *e);
+void cr_idx_close(struct cr_idx *x);
+/* Write an IDX file of u8, atomically (temporary name, fsync, rename). */
+int cr_idx_write(const char *path, const size_t *dims, int ndim, const uint8_t *bytes, struct cr_error *e);
+
+/* How bytes become floats: x = fma((float)byte, scale[c], shift[c]), the field's (x - mean) / std per channel. */
+enum cr_normalize { CR_NORMALIZE_STD, CR_NORMALIZE_UNIT, CR_NORMALIZE_NONE, CR_NORMALIZE_GIVEN };
+struct cr_normalization {
+    enum cr_normalize kind;
+    int channels;
+    double mean[CR_MAX_CHANNELS], std[CR_MAX_CHANNELS]; /* of bytes / 255 */
+    float scale[CR_MAX_CHANNELS], shift[CR_MAX_CHANNELS];
+};
+/* Fill *z. CR_NORMALIZE_STD takes mean and std from exact integer sums over `count` images (std 0 becomes 1); GIVEN
+ * takes mean[0] and std[0], in units of bytes / 255, for every channel. */
+void cr_normalization_of(struct cr_normalization *z, enum cr_normalize kind, const struct cr_data *d, size_t count,
+                         double mean, double std);
+
+/* A cheap fingerprint of the training split: shape, counts, exact pixel sums, label hash. Same data, same number, on
+ * every machine; about 10 ms for MNIST. A resumed run compares it. */
+uint64_t cr_data_fingerprint(const struct cr_data *d);
+
+/* Draw the synthetic digits (60,000 + 10,000 IDX images, 28x28, keyed by seed) into a folder. The same bytes on
+ * every machine and for every number of threads. */
+int cr_synth_write(const char *folder, uint64_t seed, size_t train, size_t test, struct cr_error *e);
+
+/* Read a PGM/PPM image (P2, P5, P3, P6; maxval <= 65535) as u8 grey, *width x *height, malloc'd, caller frees. */
+int cr_pnm_read(const char *path, uint8_t **grey, int *width, int *height, struct cr_error *e);
+/* Fit a grey picture into height x width: invert it when its border is lighter than its inside (dark on light),
+ * crop to what is drawn, scale to fit a centred box like MNIST's 20x20 of 28x28 (area averaging), centre by mass.
+ * A picture that has the right size already is only inverted when needed. *inverted and *resized tell what was done. */
+void cr_image_fit(const uint8_t *grey, int width, int height, uint8_t *out, int out_width, int out_height,
+                  int *inverted, int *resized);
+
+#endif

@@ -1,0 +1,24 @@
+/* Forward passes over a split with all threads: validation, `corering test`, `corering predict`. */
+#ifndef CR_CORE_EVAL_H
+#define CR_CORE_EVAL_H
+
+#include <stddef.h>
+
+#include "core/data.h"
+#include "core/net.h"
+#include "simd/error.h"
+
+struct cr_eval {
+    size_t count, top1, top5; /* samples, correct ones, target among the five best */
+    double loss;              /* mean cross-entropy, from exact integer sums */
+};
+
+/* Evaluate the samples first..first+count-1 of a split on `threads` threads (0 = default).
+ * index: (count) indices into the split, or NULL for first, first+1, ...
+ * confusion: (classes, classes) counts [true][predicted], or NULL. probability: (count, classes) softmax, or NULL.
+ * The numbers do not depend on threads. -CR_E_NOMEM only. */
+int cr_evaluate(const struct cr_net *net, const float *params, const struct cr_normalization *z,
+                const struct cr_split *split, size_t first, size_t count, const uint32_t *index, int threads,
+                struct cr_eval *result, uint64_t *confusion, float *probability, struct cr_error *e);
+
+#endif

@@ -1,0 +1,153 @@
+/* The kernels: every loop that touches a weight or an activation, one entry per operation, one table per
+ * instruction set. The scalar reference (the _ref.c files) defines the bits; every other table gives the same ones.
+ *
+ * Arrangement. A block of n samples is stored as groups of `lanes` samples side by side, lane fastest:
+ *     x[group][channel][y][x][lane]      sample i is lane i % lanes of group i / lanes
+ * lanes is 1 (the ordinary per-image layout), 8 or 16. Values of lanes beyond the last sample are finite and nobody's
+ * result; gradients that enter a backward kernel are +0 there.
+ *
+ * Rules for all kernels: order of operations as in the project's arithmetic (CONTRIBUTING.md, "Six rules"); pointers
+ * are 64-byte aligned unless said otherwise and do not overlap; outputs are overwritten without being read; no
+ * allocation; cannot fail; thread-safe. `scratch` is private to the caller, of the size told by the functions below. */
+#ifndef CR_SIMD_KERNELS_H
+#define CR_SIMD_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "simd/error.h"
+
+/* Names this arithmetic: any change of bits raises it. Stands in checkpoints, events and golden tables. */
+enum { CR_NUMERICS = 1 };
+
+/* How many samples a block holds and how they lie. */
+struct cr_samples {
+    int n, lanes;
+};
+static inline int cr_groups(struct cr_samples s) { return (s.n + s.lanes - 1) / s.lanes; }
+
+/* Convolution and pooling shapes. out = (in + 2 pad - k) / stride + 1, rounded down. Pooling: out_c = in_c, pad 0. */
+struct cr_conv {
+    int in_c, in_h, in_w;
+    int out_c, out_h, out_w;
+    int kh, kw, stride, pad;
+};
+
+/* Convolution: x (in_c, in_h, in_w), y (out_c, out_h, out_w) per sample; w (out_c, in_c, kh, kw), b (out_c).
+ *   forward          y = b + sum over (in channel, ky, kx), a chain of fma
+ *   backward_input   dx from +0 over (out channel, oy, ox)
+ *   backward_weight  dw, db: per lane (sample mod 16) a chain over (sample, oy, ox), then the tree over 16 lanes */
+typedef void cr_conv_forward_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w,
+                                const float *b, float *y, float *scratch);
+typedef void cr_conv_backward_input_fn(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
+                                       float *dx, float *scratch);
+typedef void cr_conv_backward_weight_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                                        float *dw, float *db, float *scratch);
+/* Floats of scratch that any of the three may use, for any instruction set. */
+size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s);
+
+/* Linear: x (in), y (out) per sample; w (out, in), b (out). Forward from the bias over `in`; dx from +0 over `out`;
+ * dw and db from +0 over the block's samples. scratch: cr_linear_scratch floats. */
+typedef void cr_linear_forward_fn(int in, int out, struct cr_samples s, const float *x, const float *w, const float *b,
+                                  float *y);
+typedef void cr_linear_backward_input_fn(int in, int out, struct cr_samples s, const float *dy, const float *w,
+                                         float *dx);
+typedef void cr_linear_backward_weight_fn(int in, int out, struct cr_samples s, const float *x, const float *dy,
+                                          float *dw, float *db, float *scratch);
+size_t cr_linear_scratch(int in, int out, struct cr_samples s);
+
+/* Pooling. Max: windows in (y, x) order, a later value wins only if greater; backward gives dy to the winner, added
+ * over (oy, ox) where windows overlap. Average: sum over (ky, kx) times 1/count; backward dx = fma(dy, 1/count, dx). */
+typedef void cr_pool_forward_fn(const struct cr_conv *c, struct cr_samples s, const float *x, float *y);
+typedef void cr_maxpool_backward_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                                    float *dx);
+typedef void cr_avgpool_backward_fn(const struct cr_conv *c, struct cr_samples s, const float *dy, float *dx);
+
+/* Activations over n values. y = f(x); backward dx = dy * f'(y), f' taken from y:
+ * tanh fma(-y, y, 1), sigmoid y * (1 - y), relu y > 0 ? dy : +0. */
+typedef void cr_act_forward_fn(size_t n, const float *x, float *y);
+typedef void cr_act_backward_fn(size_t n, const float *y, const float *dy, float *dx);
+
+/* Softmax with cross-entropy. x (classes) per sample, in the block's arrangement. label: (n).
+ *   p = exp(x - max) / sum    loss[i] = log(sum) - (x[label] - max)    dx = p - target, +0 in lanes without a sample
+ * dx and p may be NULL; p is in the arrangement of x. loss: (n) floats, unaligned allowed. */
+typedef void cr_softmax_fn(int classes, struct cr_samples s, const float *x, const uint8_t *label, float *p,
+                           float *dx, float *loss);
+
+/* Bytes to floats: x[c][pixel] = fma((float)byte, scale[c], shift[c]); lanes without a sample become +0.
+ * image: (n) pointers to (channels, plane) bytes, unaligned. */
+typedef void cr_load_fn(struct cr_samples s, const uint8_t *const *image, int channels, size_t plane,
+                        const float *scale, const float *shift, float *x);
+
+/* Gradient to integers: q[i] (+)= round_to_nearest_even(g[i] * scale), modulo 2^32. add = 0 stores. Returns the
+ * greatest bit pattern of |g[i]| (NaN and Inf are >= 0x7f800000). Out of range values give an unspecified q. */
+typedef uint32_t cr_round_fn(size_t n, const float *g, float scale, uint32_t *q, int add);
+/* sum[i] = sum over the `parts` of part[p][i], modulo 2^32; sum may be part[0]. Unaligned allowed. */
+typedef void cr_sum_fn(size_t n, int parts, uint32_t *const *part, uint32_t *sum);
+
+/* SGD. Roundings, in order:
+ *   g = (float)(int32)q * unscale       exact but for the conversion, unscale = 2^-s
+ *   g = g * inv_n
+ *   g = fma(weight_decay, w, g)         if weight_decay != 0
+ *   v = fma(momentum, v, g)             if momentum != 0; else the step is g
+ *   d = nesterov ? fma(momentum, v, g) : v
+ *   w = fma(-lr, d, w)
+ * then |v| < 2^-100 and |w| < 2^-100 become +0. v may be NULL iff momentum == 0. Unaligned allowed. */
+struct cr_sgd {
+    float unscale, inv_n, lr, momentum, weight_decay;
+    int nesterov;
+};
+typedef void cr_sgd_fn(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, float *v);
+
+struct cr_kernels {
+    const char *isa;
+    struct {
+        cr_conv_forward_fn *forward;
+        cr_conv_backward_input_fn *backward_input;
+        cr_conv_backward_weight_fn *backward_weight;
+    } conv;
+    struct {
+        cr_linear_forward_fn *forward;
+        cr_linear_backward_input_fn *backward_input;
+        cr_linear_backward_weight_fn *backward_weight;
+    } linear;
+    struct {
+        cr_pool_forward_fn *forward;
+        cr_maxpool_backward_fn *backward;
+    } maxpool;
+    struct {
+        cr_pool_forward_fn *forward;
+        cr_avgpool_backward_fn *backward;
+    } avgpool;
+    struct cr_act {
+        cr_act_forward_fn *forward;
+        cr_act_backward_fn *backward;
+    } tanh, relu, sigmoid;
+    cr_softmax_fn *softmax;
+    cr_load_fn *load;
+    cr_round_fn *round;
+    cr_sum_fn *sum;
+    cr_sgd_fn *sgd;
+};
+
+enum { CR_CPU_FMA = 1 << 0, CR_CPU_AVX2 = 1 << 1, CR_CPU_AVX512 = 1 << 2, CR_CPU_NEON = 1 << 3 };
+
+/* What CPU and operating system support, of what this build has kernels for. */
+unsigned cr_cpu_flags(void);
+/* Fill a table for the given flags; every slot is always valid. Pure: tests call it. */
+void cr_kernels_fill(struct cr_kernels *t, unsigned flags);
+/* The process's table, filled once: the best level, or what cr_isa_choose said before the first call. */
+const struct cr_kernels *cr_kernels(void);
+/* Choose by name: "ref", "avx2", "avx512", "neon", or "auto". -CR_E_USAGE lists the usable ones. The environment's
+ * CR_ISA is used when nobody chooses. Not thread-safe; before the first cr_kernels(). */
+int cr_isa_choose(const char *name, struct cr_error *e);
+/* Usable names on this machine, ascending, NULL-terminated; flags of a name (0 for "ref"). */
+const char *const *cr_isa_names(void);
+unsigned cr_isa_flags(const char *name);
+
+/* The floating-point mode of the arithmetic: round to nearest, subnormals kept, exceptions masked. Every thread that
+ * enters the library's arithmetic calls enter and, on leaving, leave with what enter returned. */
+unsigned long cr_fp_enter(void);
+void cr_fp_leave(unsigned long saved);
+
+#endif

@@ -1,0 +1,60 @@
+/* Vectors of 8 floats with AVX2 and FMA. The words are explained in vec_avx512.h. */
+#ifndef CR_SIMD_VEC_AVX2_H
+#define CR_SIMD_VEC_AVX2_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VL 8
+typedef __m256 vf;
+typedef __m256i vi;
+typedef __m256 vm; /* all bits of a lane set or clear */
+
+static inline __m256i vec_first(int n) /* lanes 0..n-1 */
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline vi vf_as_i(vf a) { return _mm256_castps_si256(a); }
+static inline vf vi_as_f(vi a) { return _mm256_castsi256_ps(a); }
+
+static inline vf vf_zero(void) { return _mm256_setzero_ps(); }
+static inline vf vf_set1(float a) { return _mm256_set1_ps(a); }
+static inline vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
+static inline vf vf_load_n(const float *p, int n) { return _mm256_maskload_ps(p, vec_first(n)); }
+static inline void vf_store_n(float *p, vf a, int n) { _mm256_maskstore_ps(p, vec_first(n), a); }
+static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+static inline vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+static inline vf vf_abs(vf a) { return _mm256_and_ps(a, vi_as_f(_mm256_set1_epi32(0x7fffffff))); }
+static inline vm vf_gt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
+static inline vm vf_ge(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GE_OQ); }
+static inline vm vf_eq(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
+static inline vm vm_and(vm a, vm b) { return _mm256_and_ps(a, b); }
+static inline vm vm_andnot(vm a, vm b) { return _mm256_andnot_ps(a, b); }
+static inline vm vm_or(vm a, vm b) { return _mm256_or_ps(a, b); }
+static inline vf vf_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
+
+static inline vi vi_set1(int32_t a) { return _mm256_set1_epi32(a); }
+static inline vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline void vi_store(void *p, vi a) { _mm256_storeu_si256((__m256i *)p, a); }
+static inline vi vi_load_n(const void *p, int n) { return _mm256_maskload_epi32((const int *)p, vec_first(n)); }
+static inline void vi_store_n(void *p, vi a, int n) { _mm256_maskstore_epi32((int *)p, vec_first(n), a); }
+static inline vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
+static inline vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+static inline vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+static inline vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
+static inline vi vi_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
+#define vi_shl(a, k) _mm256_slli_epi32(a, k)
+#define vi_shr(a, k) _mm256_srli_epi32(a, k)
+static inline vf vi_to_f(vi a) { return _mm256_cvtepi32_ps(a); }
+static inline vi vf_to_i(vf a) { return _mm256_cvtps_epi32(a); }
+static inline vf vf_from_u8(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+
+#endif

@@ -1,0 +1,65 @@
+/* The vector vocabulary, here for 16 floats with AVX-512 (F, DQ, BW, VL). Templates (the _tmpl.h files) are written in
+ * these words alone and compiled once per instruction set:
+ *   vf, vi, vm     VL floats, VL int32, one truth value per lane
+ *   vf_load_n, vf_store_n, vi_load_n, vi_store_n   the first n lanes only (n <= VL); loads fill the rest with 0 and
+ *                  neither touches memory beyond
+ *   vf_fma(a, b, c)  a*b + c, rounded once          vf_select(m, a, b)  m ? a : b
+ *   vm_andnot(a, b)  not a, and b                   vf_to_i  round to nearest even (range is the caller's duty)
+ *   vf_from_u8(p)    VL bytes as floats
+ * Loads and stores need no alignment. */
+#ifndef CR_SIMD_VEC_AVX512_H
+#define CR_SIMD_VEC_AVX512_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VL 16
+typedef __m512 vf;
+typedef __m512i vi;
+typedef __mmask16 vm;
+
+static inline vm vec_first(int n) { return (vm)((1u << n) - 1u); } /* lanes 0..n-1 */
+static inline vi vf_as_i(vf a) { return _mm512_castps_si512(a); }
+static inline vf vi_as_f(vi a) { return _mm512_castsi512_ps(a); }
+
+static inline vf vf_zero(void) { return _mm512_setzero_ps(); }
+static inline vf vf_set1(float a) { return _mm512_set1_ps(a); }
+static inline vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+static inline vf vf_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps(vec_first(n), p); }
+static inline void vf_store_n(float *p, vf a, int n) { _mm512_mask_storeu_ps(p, vec_first(n), a); }
+static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+static inline vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+static inline vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+static inline vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+static inline vf vf_abs(vf a) { return _mm512_abs_ps(a); }
+static inline vm vf_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+static inline vm vf_ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
+static inline vm vf_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+static inline vm vm_and(vm a, vm b) { return (vm)(a & b); }
+static inline vm vm_andnot(vm a, vm b) { return (vm)(~a & b); }
+static inline vm vm_or(vm a, vm b) { return (vm)(a | b); }
+static inline vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
+
+static inline vi vi_set1(int32_t a) { return _mm512_set1_epi32(a); }
+static inline vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
+static inline void vi_store(void *p, vi a) { _mm512_storeu_si512(p, a); }
+static inline vi vi_load_n(const void *p, int n) { return _mm512_maskz_loadu_epi32(vec_first(n), p); }
+static inline void vi_store_n(void *p, vi a, int n) { _mm512_mask_storeu_epi32(p, vec_first(n), a); }
+static inline vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+static inline vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+static inline vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+static inline vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
+static inline vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); } /* signed */
+#define vi_shl(a, k) _mm512_slli_epi32(a, k)
+#define vi_shr(a, k) _mm512_srli_epi32(a, k) /* logical */
+static inline vf vi_to_f(vi a) { return _mm512_cvtepi32_ps(a); }
+static inline vi vf_to_i(vf a) { return _mm512_cvtps_epi32(a); }
+static inline vf vf_from_u8(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+}
+
+#endif

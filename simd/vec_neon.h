@@ -1,0 +1,79 @@
+/* Vectors of 4 floats with AArch64 NEON. The words are explained in vec_avx512.h. */
+#ifndef CR_SIMD_VEC_NEON_H
+#define CR_SIMD_VEC_NEON_H
+
+#include <arm_neon.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VL 4
+typedef float32x4_t vf;
+typedef int32x4_t vi;
+typedef uint32x4_t vm;
+
+static inline vi vf_as_i(vf a) { return vreinterpretq_s32_f32(a); }
+static inline vf vi_as_f(vi a) { return vreinterpretq_f32_s32(a); }
+
+static inline vf vf_zero(void) { return vdupq_n_f32(0.0f); }
+static inline vf vf_set1(float a) { return vdupq_n_f32(a); }
+static inline vf vf_load(const float *p) { return vld1q_f32(p); }
+static inline void vf_store(float *p, vf a) { vst1q_f32(p, a); }
+static inline vf vf_load_n(const float *p, int n)
+{
+    float t[4] = { 0, 0, 0, 0 };
+    memcpy(t, p, (size_t)n * sizeof *t);
+    return vld1q_f32(t);
+}
+static inline void vf_store_n(float *p, vf a, int n)
+{
+    float t[4];
+    vst1q_f32(t, a);
+    memcpy(p, t, (size_t)n * sizeof *t);
+}
+static inline vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
+static inline vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
+static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
+static inline vf vf_div(vf a, vf b) { return vdivq_f32(a, b); }
+static inline vf vf_abs(vf a) { return vabsq_f32(a); }
+static inline vm vf_gt(vf a, vf b) { return vcgtq_f32(a, b); }
+static inline vm vf_ge(vf a, vf b) { return vcgeq_f32(a, b); }
+static inline vm vf_eq(vf a, vf b) { return vceqq_f32(a, b); }
+static inline vm vm_and(vm a, vm b) { return vandq_u32(a, b); }
+static inline vm vm_andnot(vm a, vm b) { return vbicq_u32(b, a); }
+static inline vm vm_or(vm a, vm b) { return vorrq_u32(a, b); }
+static inline vf vf_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
+
+static inline vi vi_set1(int32_t a) { return vdupq_n_s32(a); }
+static inline vi vi_load(const void *p) { return vld1q_s32((const int32_t *)p); }
+static inline void vi_store(void *p, vi a) { vst1q_s32((int32_t *)p, a); }
+static inline vi vi_load_n(const void *p, int n)
+{
+    int32_t t[4] = { 0, 0, 0, 0 };
+    memcpy(t, p, (size_t)n * sizeof *t);
+    return vld1q_s32(t);
+}
+static inline void vi_store_n(void *p, vi a, int n)
+{
+    int32_t t[4];
+    vst1q_s32(t, a);
+    memcpy(p, t, (size_t)n * sizeof *t);
+}
+static inline vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
+static inline vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
+static inline vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
+static inline vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
+static inline vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
+#define vi_shl(a, k) vshlq_n_s32(a, k)
+#define vi_shr(a, k) vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a), k))
+static inline vf vi_to_f(vi a) { return vcvtq_f32_s32(a); }
+static inline vi vf_to_i(vf a) { return vcvtnq_s32_f32(a); }
+static inline vf vf_from_u8(const uint8_t *p)
+{
+    uint32_t four;
+    memcpy(&four, p, sizeof four);
+    const uint16x8_t wide = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four)));
+    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide)));
+}
+
+#endif
