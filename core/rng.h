@@ -8,6 +8,9 @@
 
 enum cr_purpose { CR_RNG_INIT = 1, CR_RNG_SHUFFLE, CR_RNG_SPLIT, CR_RNG_SYNTH, CR_RNG_TEST };
 
+/* The published function itself: ten rounds over a counter of four words under a key of two. */
+void cr_philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
 /* Four 32-bit words for counter (a, b). */
 void cr_random(uint64_t seed, enum cr_purpose purpose, uint64_t a, uint64_t b, uint32_t out[4]);
 
