@@ -1,0 +1,54 @@
+/* A kind of layer: how its words are understood, what shape it makes, and which kernels run it.
+ *
+ * A new layer is one file core/layer_NAME.c with a struct cr_layer_type, one line in core/layer_types.c, and its
+ * kernels in simd/. */
+#ifndef CR_CORE_LAYER_H
+#define CR_CORE_LAYER_H
+
+#include "core/net.h"
+#include "simd/kernels.h"
+
+/* One layer's share of a pass over one block, on one thread. Forward reads x, w, b and writes y; backward reads also
+ * dy and writes dx, dw, db. Arrangement of x, y, dx, dy: simd/kernels.h. */
+struct cr_pass {
+    const struct cr_kernels *kernels;
+    struct cr_samples samples;
+    const float *x, *w, *b;
+    float *y;
+    const float *dy;
+    float *dx;            /* NULL: nobody needs it (first layer, or a pass without training) */
+    float *dw, *db;
+    const uint8_t *label; /* (n) for the loss; */
+    float *loss;          /* (n) */
+    float *scratch;
+};
+
+/* Which words a layer takes after its name. */
+enum { CR_ARG_COUNT = 1, CR_ARG_KERNEL = 2, CR_ARG_STRIDE = 4, CR_ARG_PAD = 8, CR_ARG_INIT = 16 };
+
+struct cr_layer_type {
+    const char *name;
+    const char *usage;     /* "conv CHANNELS HxW [stride=N] [pad=N] [init=NAME]" */
+    unsigned takes;        /* CR_ARG_... */
+    int monotone;          /* an activation that may change places with a following max-pool */
+    int is_maxpool, is_loss;
+    /* From l->in and the arguments to l->out, l->conv, l->weights, l->biases. 0, or -1 with why it cannot be. */
+    int (*shape)(struct cr_layer *l, const struct cr_layer_args *a, char why[160]);
+    double (*flop)(const struct cr_layer *l);                           /* of one forward pass of one sample */
+    size_t (*scratch)(const struct cr_layer *l, struct cr_samples s);   /* floats; NULL = none */
+    void (*forward)(const struct cr_layer *l, const struct cr_pass *p);
+    void (*backward)(const struct cr_layer *l, const struct cr_pass *p); /* NULL: forward has done it (the loss) */
+};
+
+extern const struct cr_layer_type cr_layer_conv, cr_layer_linear, cr_layer_maxpool, cr_layer_avgpool, cr_layer_tanh,
+    cr_layer_relu, cr_layer_sigmoid, cr_layer_softmax;
+
+/* All kinds, NULL-terminated. */
+extern const struct cr_layer_type *const cr_layer_types[];
+
+static inline size_t cr_shape_size(struct cr_shape s)
+{
+    return (size_t)s.c * (size_t)s.h * (size_t)s.w;
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* Fully connected layer with bias; a picture is taken as a vector in (channel, y, x) order. */
+#include "core/layer.h"
+
+static int shape(struct cr_layer *l, const struct cr_layer_args *a, char why[160])
+{
+    (void)why;
+    const size_t in = cr_shape_size(l->in);
+    l->out = (struct cr_shape){ a->count, 1, 1 };
+    l->conv = (struct cr_conv){ .in_c = (int)in, .out_c = a->count };
+    l->weights = in * (size_t)a->count;
+    l->biases = (size_t)a->count;
+    return 0;
+}
+
+static double flop(const struct cr_layer *l)
+{
+    return 2.0 * (double)l->weights;
+}
+
+static size_t scratch(const struct cr_layer *l, struct cr_samples s)
+{
+    return cr_linear_scratch(l->conv.in_c, l->conv.out_c, s);
+}
+
+static void forward(const struct cr_layer *l, const struct cr_pass *p)
+{
+    p->kernels->linear.forward(l->conv.in_c, l->conv.out_c, p->samples, p->x, p->w, p->b, p->y);
+}
+
+static void backward(const struct cr_layer *l, const struct cr_pass *p)
+{
+    const int in = l->conv.in_c, out = l->conv.out_c;
+    p->kernels->linear.backward_weight(in, out, p->samples, p->x, p->dy, p->dw, p->db, p->scratch);
+    if (p->dx) p->kernels->linear.backward_input(in, out, p->samples, p->dy, p->w, p->dx);
+}
+
+const struct cr_layer_type cr_layer_linear = {
+    .name = "linear",
+    .usage = "linear FEATURES [init=NAME] [name=NAME]",
+    .takes = CR_ARG_COUNT | CR_ARG_INIT,
+    .shape = shape,
+    .flop = flop,
+    .scratch = scratch,
+    .forward = forward,
+    .backward = backward,
+};
