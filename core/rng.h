@@ -20,8 +20,8 @@ static inline float cr_unit(uint32_t word)
     return (float)(word >> 8) * 0x1p-24f;
 }
 
-/* A keyed permutation of 0..n-1: a Feistel network over the next even power of two, walked until it falls inside
- * (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). No table, any element in O(1). */
+/* A keyed permutation of 0..n-1: a Feistel network over the next even power of two, 256 at least, walked until it falls
+ * inside (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). No table, any element in O(1). */
 struct cr_permutation {
     uint64_t n;
     unsigned half_bits;
