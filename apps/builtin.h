@@ -1,0 +1,14 @@
+/* Texts built into the program: the networks of apps/nets/ and the recipes of apps/recipes/, which the Makefile turns
+ * into C strings. Each list ends with a NULL name. */
+#ifndef CR_APPS_BUILTIN_H
+#define CR_APPS_BUILTIN_H
+
+struct cr_builtin {
+    const char *name; /* file name without folder and ending */
+    const char *text; /* the whole file */
+};
+
+extern const struct cr_builtin cr_builtin_nets[];
+extern const struct cr_builtin cr_builtin_recipes[];
+
+#endif

@@ -1,0 +1,53 @@
+/* Runs the test suites: all of them, or those named as arguments.
+ *
+ *     obj/tests/check [SUITE...]
+ *
+ * libcheck's environment works as usual: CK_FORK=no to debug, CK_RUN_CASE, CK_VERBOSITY. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/suites.h"
+
+static const struct {
+    const char *name;
+    Suite *(*make)(void);
+} suites[] = {
+    { NULL, NULL },
+};
+
+static int wanted(const char *name, int words, char **word)
+{
+    for (int i = 0; i < words; i++)
+        if (strcmp(word[i], name) == 0) return 1;
+    return words == 0;
+}
+
+static int known(const char *word)
+{
+    for (size_t i = 0; suites[i].name; i++)
+        if (strcmp(suites[i].name, word) == 0) return 1;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (known(argv[i])) continue;
+        fprintf(stderr, "check: no suite is called '%s'; there are:", argv[i]);
+        for (size_t s = 0; suites[s].name; s++) fprintf(stderr, " %s", suites[s].name);
+        fputc('\n', stderr);
+        return 2;
+    }
+
+    SRunner *runner = srunner_create(NULL);
+    for (size_t i = 0; suites[i].name; i++)
+        if (wanted(suites[i].name, argc - 1, argv + 1)) srunner_add_suite(runner, suites[i].make());
+    srunner_run_all(runner, CK_ENV);
+
+    const int run = srunner_ntests_run(runner), failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    printf("%d passed, %d failed\n", run - failed, failed);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
