@@ -99,30 +99,37 @@ struct cr_sgd {
 };
 typedef void cr_sgd_fn(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, float *v);
 
+/* What travels together is assigned together: one value per module and instruction set (simd/tables.h). */
+struct cr_conv_kernels {
+    cr_conv_forward_fn *forward;
+    cr_conv_backward_input_fn *backward_input;
+    cr_conv_backward_weight_fn *backward_weight;
+};
+struct cr_linear_kernels {
+    cr_linear_forward_fn *forward;
+    cr_linear_backward_input_fn *backward_input;
+    cr_linear_backward_weight_fn *backward_weight;
+};
+struct cr_maxpool_kernels {
+    cr_pool_forward_fn *forward;
+    cr_maxpool_backward_fn *backward;
+};
+struct cr_avgpool_kernels {
+    cr_pool_forward_fn *forward;
+    cr_avgpool_backward_fn *backward;
+};
+struct cr_act_kernels {
+    cr_act_forward_fn *forward;
+    cr_act_backward_fn *backward;
+};
+
 struct cr_kernels {
     const char *isa;
-    struct {
-        cr_conv_forward_fn *forward;
-        cr_conv_backward_input_fn *backward_input;
-        cr_conv_backward_weight_fn *backward_weight;
-    } conv;
-    struct {
-        cr_linear_forward_fn *forward;
-        cr_linear_backward_input_fn *backward_input;
-        cr_linear_backward_weight_fn *backward_weight;
-    } linear;
-    struct {
-        cr_pool_forward_fn *forward;
-        cr_maxpool_backward_fn *backward;
-    } maxpool;
-    struct {
-        cr_pool_forward_fn *forward;
-        cr_avgpool_backward_fn *backward;
-    } avgpool;
-    struct cr_act {
-        cr_act_forward_fn *forward;
-        cr_act_backward_fn *backward;
-    } tanh, relu, sigmoid;
+    struct cr_conv_kernels conv;
+    struct cr_linear_kernels linear;
+    struct cr_maxpool_kernels maxpool;
+    struct cr_avgpool_kernels avgpool;
+    struct cr_act_kernels tanh, relu, sigmoid;
     cr_softmax_fn *softmax;
     cr_load_fn *load;
     cr_round_fn *round;
@@ -138,11 +145,13 @@ unsigned cr_cpu_flags(void);
 void cr_kernels_fill(struct cr_kernels *t, unsigned flags);
 /* The process's table, filled once: the best level, or what cr_isa_choose said before the first call. */
 const struct cr_kernels *cr_kernels(void);
-/* Choose by name: "ref", "avx2", "avx512", "neon", or "auto". -CR_E_USAGE lists the usable ones. The environment's
- * CR_ISA is used when nobody chooses. Not thread-safe; before the first cr_kernels(). */
+/* Choose by name: "ref", "avx2", "avx512" or "neon"; "auto" or NULL is what the environment's CR_ISA names, else the
+ * best. -CR_E_USAGE lists the usable ones. Not thread-safe; before the first cr_kernels(), which by itself means
+ * "auto" (and takes the best when CR_ISA names nothing usable: call this first to learn of it). */
 int cr_isa_choose(const char *name, struct cr_error *e);
-/* Usable names on this machine, ascending, NULL-terminated; flags of a name (0 for "ref"). */
+/* Usable names on this machine, ascending, NULL-terminated. */
 const char *const *cr_isa_names(void);
+/* The flags that cr_kernels_fill takes for a name of that list; 0, the plain reference, for any other. */
 unsigned cr_isa_flags(const char *name);
 
 /* The floating-point mode of the arithmetic: round to nearest, subnormals kept, exceptions masked. Every thread that

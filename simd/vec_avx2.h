@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define VL 8
+#define ISA(name) name##_avx2
 typedef __m256 vf;
 typedef __m256i vi;
 typedef __m256 vm; /* all bits of a lane set or clear */

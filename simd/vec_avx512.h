@@ -1,6 +1,7 @@
 /* The vector vocabulary, here for 16 floats with AVX-512 (F, DQ, BW, VL). Templates (the _tmpl.h files) are written in
  * these words alone and compiled once per instruction set:
  *   vf, vi, vm     VL floats, VL int32, one truth value per lane
+ *   ISA(name)      name with the instruction set's suffix, for what a file exports
  *   vf_load_n, vf_store_n, vi_load_n, vi_store_n   the first n lanes only (n <= VL); loads fill the rest with 0 and
  *                  neither touches memory beyond
  *   vf_fma(a, b, c)  a*b + c, rounded once          vf_select(m, a, b)  m ? a : b
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #define VL 16
+#define ISA(name) name##_avx512
 typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define VL 4
+#define ISA(name) name##_neon
 typedef float32x4_t vf;
 typedef int32x4_t vi;
 typedef uint32x4_t vm;

@@ -7,7 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "simd/ref.h"
+
 #define VL 1
+#define ISA(name) REF(name)
 typedef float vf;
 typedef int32_t vi;
 typedef int vm;

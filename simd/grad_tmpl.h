@@ -1,0 +1,77 @@
+/* From a block's gradient to the new weights: rounding to integers, the integer sum, and the update. The template;
+ * included after a vec_*.h; grad_ref.c is the same with vectors of 1.
+ *
+ * Each loop takes whole vectors and then, with n = rest lanes, what is left: hence `n` in the step functions. */
+#include "simd/kernels.h"
+#include "simd/tables.h"
+
+/* One vector of cr_round: returns the bits of |g|, which as integers order like the magnitudes. */
+static inline vi round_step(const float *g, vf scale, uint32_t *q, int add, int n)
+{
+    const vf v = vf_load_n(g, n);
+    vi r = vf_to_i(vf_mul(v, scale));
+    if (add) r = vi_add(r, vi_load_n(q, n));
+    vi_store_n(q, r, n);
+    return vf_as_i(vf_abs(v));
+}
+
+uint32_t ISA(cr_round)(size_t n, const float *g, float scale, uint32_t *q, int add)
+{
+    const size_t whole = n / VL * VL;
+    const int rest = (int)(n - whole);
+    const vf s = vf_set1(scale);
+    vi max = vi_set1(0);
+
+    for (size_t i = 0; i < whole; i += VL) max = vi_max(max, round_step(g + i, s, q + i, add, VL));
+    if (rest) max = vi_max(max, round_step(g + whole, s, q + whole, add, rest));
+
+    int32_t lane[VL], best = 0;
+    vi_store(lane, max);
+    for (int l = 0; l < VL; l++) best = lane[l] > best ? lane[l] : best;
+    return (uint32_t)best;
+}
+
+static inline void sum_step(size_t i, int parts, uint32_t *const *part, uint32_t *sum, int n)
+{
+    vi total = vi_load_n(part[0] + i, n);
+    for (int p = 1; p < parts; p++) total = vi_add(total, vi_load_n(part[p] + i, n));
+    vi_store_n(sum + i, total, n);
+}
+
+void ISA(cr_sum)(size_t n, int parts, uint32_t *const *part, uint32_t *sum)
+{
+    const size_t whole = n / VL * VL;
+    const int rest = (int)(n - whole);
+
+    for (size_t i = 0; i < whole; i += VL) sum_step(i, parts, part, sum, VL);
+    if (rest) sum_step(whole, parts, part, sum, rest);
+}
+
+/* |a| < 2^-100 becomes +0, so that nothing lingers as a subnormal; NaN stays. */
+static inline vf flush(vf a) { return vf_select(vf_gt(vf_set1(0x1p-100f), vf_abs(a)), vf_zero(), a); }
+
+/* The roundings in the order that kernels.h states. */
+static inline void sgd_step(const uint32_t *q, const struct cr_sgd *o, float *w, float *v, int n)
+{
+    const vf momentum = vf_set1(o->momentum);
+    const vf old = vf_load_n(w, n);
+    vf g = vf_mul(vf_mul(vi_to_f(vi_load_n(q, n)), vf_set1(o->unscale)), vf_set1(o->inv_n));
+    if (o->weight_decay != 0) g = vf_fma(vf_set1(o->weight_decay), old, g);
+
+    vf d = g;
+    if (o->momentum != 0) {
+        const vf speed = vf_fma(momentum, vf_load_n(v, n), g);
+        d = o->nesterov ? vf_fma(momentum, speed, g) : speed;
+        vf_store_n(v, flush(speed), n);
+    }
+    vf_store_n(w, flush(vf_fma(vf_set1(-o->lr), d, old)), n);
+}
+
+void ISA(cr_sgd)(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, float *v)
+{
+    const size_t whole = n / VL * VL;
+    const int rest = (int)(n - whole);
+
+    for (size_t i = 0; i < whole; i += VL) sgd_step(q + i, o, w + i, v ? v + i : NULL, VL);
+    if (rest) sgd_step(q + whole, o, w + whole, v ? v + whole : NULL, rest);
+}

@@ -1,0 +1,26 @@
+/* Every kernel by its full name: what the modules export and dispatch.c puts into the table. One line per
+ * instruction set; a name exists in the program only if its file is built (config.h: CR_HAVE_...). */
+#ifndef CR_SIMD_TABLES_H
+#define CR_SIMD_TABLES_H
+
+#include "simd/kernels.h"
+
+#define CR_DECLARE_KERNELS(isa)                                                                                        \
+    extern const struct cr_conv_kernels cr_conv_##isa;                                                                 \
+    extern const struct cr_linear_kernels cr_linear_##isa;                                                             \
+    extern const struct cr_maxpool_kernels cr_maxpool_##isa;                                                           \
+    extern const struct cr_avgpool_kernels cr_avgpool_##isa;                                                           \
+    extern const struct cr_act_kernels cr_tanh_##isa, cr_relu_##isa, cr_sigmoid_##isa;                                 \
+    cr_softmax_fn cr_softmax_##isa;                                                                                    \
+    cr_load_fn cr_load_##isa;                                                                                          \
+    cr_round_fn cr_round_##isa;                                                                                        \
+    cr_sum_fn cr_sum_##isa;                                                                                            \
+    cr_sgd_fn cr_sgd_##isa
+
+CR_DECLARE_KERNELS(ref);
+CR_DECLARE_KERNELS(ref_fma);
+CR_DECLARE_KERNELS(avx2);
+CR_DECLARE_KERNELS(avx512);
+CR_DECLARE_KERNELS(neon);
+
+#endif
