@@ -95,7 +95,7 @@ $(O)/flags: FORCE
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' >$@
 
 # VERSION, and the commit where there is one: 0.1.0+799f4f8.
-$(O)/version.h: FORCE
+$(O)/apps/version.h: FORCE
 	@mkdir -p $(@D)
 	@commit=$$(test -e $(srcdir)/.git && git -C $(srcdir) describe --always --dirty 2>/dev/null); \
 	case $$commit in ''|v$(VERSION)) ;; *) commit=+$$commit ;; esac; \
@@ -118,8 +118,8 @@ $(O)/apps/builtin_texts.c: $(addprefix $(srcdir)/,$(NETS) $(RECIPES) Makefile)
 	   array cr_builtin_nets $(addprefix $(srcdir)/,$(NETS)); \
 	   array cr_builtin_recipes $(addprefix $(srcdir)/,$(RECIPES)); } >$@
 
-# Whatever may include version.h needs it before its first compilation; later, the .d files know.
-$(APP_OBJS) $(CHECK_OBJS): | $(O)/version.h
+# Whatever may include apps/version.h needs it before its first compilation; later, the .d files know.
+$(APP_OBJS) $(CHECK_OBJS): | $(O)/apps/version.h
 
 -include $(patsubst %.o,%.d,$(LIB_OBJS) $(APP_OBJS) $(CHECK_OBJS))
 
@@ -131,7 +131,13 @@ endif
 
 # ---- testing
 
-$(O)/tests/check: $(CHECK_OBJS) $(filter-out $(O)/apps/main.o,$(APP_OBJS)) $(LIB)
+# The parts of the program, for tests of them: an archive, so that each test pulls in what it uses.
+$(O)/tests/apps.a: $(filter-out $(O)/apps/main.o,$(APP_OBJS))
+	@mkdir -p $(@D)
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(O)/tests/check: $(CHECK_OBJS) $(O)/tests/apps.a $(LIB)
 	$(call say,LINK)
 	$(Q)$(LINK) $^ $(CHECK_LIBS) $(LIBS) -o $@
 
@@ -142,7 +148,7 @@ ifneq ($(CHECK),yes)
 endif
 
 RUN_TESTS = CORERING=$(abspath $(BIN)) OBJ=$(abspath $(O)) SRCDIR=$(abspath $(srcdir)) EMULATOR='$(EMULATOR)' \
-            SUITES='$(SUITES)' SCRIPTS='$(SCRIPTS)'
+            CC='$(CC)' SUITES='$(SUITES)' SCRIPTS='$(SCRIPTS)'
 
 ## check: all tests; SUITES="net rng" runs only these suites, SCRIPTS="cli" only these scripts of tests/
 check: need-libcheck all $(CHECK_PROGRAM)
