@@ -209,7 +209,7 @@ static int parse_layer(struct cr_net *net, const struct line *l, enum cr_init in
     layer->in = net->layers ? net->layer[net->layers - 1].out : net->input;
     if (parse_args(layer, l, &a) < 0) return -CR_E_INPUT;
     layer->init = a.init;
-    if (type->shape(layer, &a, why) < 0) FAIL(l, l->word[0].at, "%s", why);
+    if (type->shape(layer, &a, why) < 0) return FAIL(l, l->word[0].at, "%s", why);
     if (cr_shape_size(layer->out) > max_values || layer->weights > max_values)
         return FAIL(l, l->word[0].at, "a layer of more than 2^28 values (1 GB)");
     if (!layer->name[0]) {

@@ -39,13 +39,13 @@ struct cr_train_options {
     char init[512];         /* checkpoint whose weights to start from; "" = draw them [""] */
 
     /* what does not */
-    int threads;            /* 0 = physical cores within affinity and cgroup limits [0] */
+    long threads;           /* 0 = physical cores within affinity and cgroup limits [0] */
     char stop[256];         /* expression like "top1 >= 0.99 or time > 60s" [""] */
     char checkpoint[512];   /* folder; "" = model/YYYYMMDD_HHMMSS [""] */
     int no_checkpoint;      /* [0] */
     double checkpoint_every;  /* [1] */
     char checkpoint_unit;   /* 's' steps, 'e' epochs, 't' seconds [e] */
-    int keep;               /* older checkpoints kept beside the last [1] */
+    long keep;              /* older checkpoints kept beside the last [1] */
     char resume[512];       /* checkpoint file or run folder [""] */
     int override;           /* allow a resume with other settings [0] */
     long log_every;         /* step event each so many steps; 0 = none [0] */
@@ -59,6 +59,12 @@ long cr_block_size(long batch);
  * command line alike. where = what to call it in a message. -CR_E_USAGE for unknown names and values that do not
  * parse or lie outside their range. */
 int cr_train_option_set(struct cr_train_options *o, const char *name, const char *value, struct cr_error *e);
+/* The value as text that cr_train_option_set understands and that gives the same bits back. 0, or -1 for an unknown
+ * name. */
+int cr_train_option_get(const struct cr_train_options *o, const char *name, char value[512]);
+/* All names, NULL-terminated; cr_train_option_decides tells whether the option changes the bits of a run. */
+const char *const *cr_train_option_names(void);
+int cr_train_option_decides(const char *name);
 /* Apply net->defaults. */
 int cr_train_apply_defaults(struct cr_train_options *o, const struct cr_net *net, struct cr_error *e);
 

@@ -1,0 +1,55 @@
+/* The training loop: steps, on one pinned OpenMP team.
+ *
+ * Each step: threads take blocks and round their gradients into integers of their own; a barrier; every thread judges
+ * the maxima and, for its slice of the parameters, sums the integers and updates the weights; a second barrier. No
+ * allocation, lock or system call in between. */
+#ifndef CR_CORE_STEPPER_H
+#define CR_CORE_STEPPER_H
+
+#include "core/checkpoint.h"
+#include "core/plan.h"
+#include "core/team.h"
+#include "core/worker.h"
+#include "dist/comm.h"
+
+/* What the threads share during one step. There are two, taking turns, so that the next one can be prepared while
+ * this one is still being read. */
+struct cr_round {
+    struct cr_step_plan step;
+    float rate;                /* learning rate */
+    int *shift;                /* (tensors) s of each tensor */
+    uint32_t **busy;           /* (threads) sums of the workers that have done a block, in order of arrival */
+    _Alignas(64) atomic_long next_block;
+    _Alignas(64) atomic_int busy_count;
+};
+
+struct cr_stepper {
+    const struct cr_train_options *options;
+    const struct cr_net *net;
+    const struct cr_split *train;
+    const struct cr_kernels *kernels;
+    const struct cr_plan *plan;
+    struct cr_state *state;    /* step, redone, loss sums, E, params, momentum are written here, between barriers */
+    struct cr_comm *comm;
+    int threads;
+    struct cr_cpus cpus;
+    struct cr_worker **worker; /* (threads) */
+    struct cr_barrier barrier;
+    int guard;                 /* G of arithmetic.md, section 5 */
+    int64_t loss_sum;          /* of the step over all blocks, units of 2^-24 */
+    int status;                /* 0 or -CR_E_...: why all left */
+    int leave;                 /* all leave after this step */
+    double step_loss;          /* mean loss of the last step */
+    float step_rate;           /* learning rate of the last step */
+    struct cr_round round[2];
+};
+
+/* Allocate workers for `threads` threads. The caller fills the const members, state and comm before. */
+int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e);
+void cr_stepper_free(struct cr_stepper *s);
+
+/* Do steps until state->step == until, or until pause(user), asked by thread 0 after each step, is not 0.
+ * 0; -CR_E_DIVERGED leaves the state as it was before the bad step; -CR_E_PEER, -CR_E_TIMEOUT from comm. */
+int cr_stepper_run(struct cr_stepper *s, uint64_t until, int (*pause)(void *user), void *user, struct cr_error *e);
+
+#endif

@@ -1,0 +1,179 @@
+#define _POSIX_C_SOURCE 200809L
+#include "core/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/scale.h"
+
+int cr_lanes(long n)
+{
+    return n > 8 ? 16 : 8;
+}
+
+/* A cursor over the arena. With base NULL it only measures: one description of the layout serves both. */
+struct cursor {
+    char *base;
+    size_t used;
+};
+
+static void *take(struct cursor *c, size_t count, size_t size)
+{
+    void *p = c->base ? c->base + c->used : NULL;
+    c->used += (count * size + 63) & ~(size_t)63;
+    return p;
+}
+
+/* Layers whose backward pass nobody needs below: no parameters further down, so no gradient by input. */
+static int wants_input_gradient(const struct cr_net *net, int layer)
+{
+    for (int i = 0; i < layer; i++)
+        if (net->layer[i].weights) return 1;
+    return 0;
+}
+
+static void lay_out(struct cursor *c, struct cr_worker *w, int training)
+{
+    const struct cr_net *net = w->net;
+    const struct cr_samples s = { w->block, w->lanes };
+    const size_t side = (size_t)cr_groups(s) * (size_t)s.lanes;
+    size_t widest = 0, scratch = 0, weights = 0, biases = 0;
+
+    for (int i = 0; i < net->layers; i++) {
+        const struct cr_layer *l = &net->layer[i];
+        const size_t need = l->type->scratch ? l->type->scratch(l, s) : 0;
+        if (cr_shape_size(l->in) > widest) widest = cr_shape_size(l->in);
+        if (need > scratch) scratch = need;
+        if (l->weights > weights) weights = l->weights;
+        if (l->biases > biases) biases = l->biases;
+    }
+    w->image = take(c, (size_t)w->block, sizeof *w->image);
+    w->label = take(c, (size_t)w->block, sizeof *w->label);
+    w->loss = take(c, (size_t)w->block, sizeof *w->loss);
+    float **act = take(c, (size_t)net->layers + 1, sizeof *act);
+    float *input = take(c, side * cr_shape_size(net->input), sizeof *input);
+    if (act) act[0] = input;
+    for (int i = 0; i < net->layers; i++) {
+        float *out = take(c, side * cr_shape_size(net->layer[i].out), sizeof *out);
+        if (act) act[i + 1] = out;
+    }
+    w->act = act;
+    w->scratch = take(c, scratch, sizeof *w->scratch);
+    if (!training) return;
+    for (int i = 0; i < 2; i++) w->gradient[i] = take(c, side * widest, sizeof *w->gradient[i]);
+    w->dw = take(c, weights, sizeof *w->dw);
+    w->db = take(c, biases, sizeof *w->db);
+    w->sum = take(c, net->params, sizeof *w->sum);
+    w->max = take(c, (size_t)net->tensors, sizeof *w->max);
+    w->scale = take(c, (size_t)net->tensors, sizeof *w->scale);
+}
+
+size_t cr_worker_size(const struct cr_net *net, int block, int training)
+{
+    struct cursor c = { 0 };
+    struct cr_worker w = { .net = net, .block = block, .lanes = cr_lanes(block) };
+    lay_out(&c, &w, training);
+    return c.used;
+}
+
+struct cr_worker *cr_worker_new(const struct cr_net *net, const struct cr_kernels *k, int block, int training)
+{
+    struct cr_worker *w = calloc(1, sizeof *w);
+    struct cursor c = { 0 };
+    void *arena = NULL;
+
+    const size_t size = cr_worker_size(net, block, training);
+    if (!w || posix_memalign(&arena, 64, size)) {
+        free(w);
+        return NULL;
+    }
+    memset(arena, 0, size); /* first touch */
+    *w = (struct cr_worker){ .net = net, .kernels = k, .arena = arena, .block = block, .lanes = cr_lanes(block) };
+    c.base = arena;
+    lay_out(&c, w, training);
+    return w;
+}
+
+void cr_worker_free(struct cr_worker *w)
+{
+    if (w) free(w->arena);
+    free(w);
+}
+
+/* x * 2^24 rounded to nearest even: added to 1.5 * 2^52, a double's last bit is worth 1, and the integer can be read
+ * off its bits. Defined for every x; right for |x| < 2^27, far above any loss. */
+static int64_t fixed24(float x)
+{
+    const double magic = 0x1.8p52, shifted = (double)x * 0x1p24 + magic;
+    uint64_t bits, zero;
+    memcpy(&bits, &shifted, sizeof bits);
+    memcpy(&zero, &magic, sizeof zero);
+    return (int64_t)(bits - zero);
+}
+
+int64_t cr_loss_sum(const float *loss, int n)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < n; i++) sum += fixed24(loss[i]);
+    return sum;
+}
+
+static struct cr_pass pass_of(const struct cr_worker *w, const float *params, int i)
+{
+    const struct cr_layer *l = &w->net->layer[i];
+    return (struct cr_pass){
+        .kernels = w->kernels, .samples = w->samples,
+        .x = w->act[i], .y = w->act[i + 1], .w = params + l->weight_at, .b = params + l->bias_at,
+        .label = w->label, .loss = w->loss, .scratch = w->scratch,
+    };
+}
+
+void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int training)
+{
+    const struct cr_net *net = w->net;
+    w->samples = (struct cr_samples){ n, w->lanes };
+    w->kernels->load(w->samples, w->image, net->input.c, (size_t)net->input.h * (size_t)net->input.w, z->scale,
+                     z->shift, w->act[0]);
+    for (int i = 0; i < net->layers; i++) {
+        const struct cr_layer *l = &net->layer[i];
+        struct cr_pass p = pass_of(w, params, i);
+        if (training && l->type->is_loss) p.dx = w->gradient[0];
+        l->type->forward(l, &p);
+    }
+}
+
+/* Round the gradient of one tensor and add it while it is in cache. */
+static void collect(struct cr_worker *w, int tensor, const float *gradient, const int *shift)
+{
+    const struct cr_tensor *t = &w->net->tensor[tensor];
+    const uint32_t max =
+        w->kernels->round(t->count, gradient, cr_scale_power(shift[tensor]), w->sum + t->at, w->blocks > 0);
+    if (w->blocks == 0 || max > w->max[tensor]) w->max[tensor] = max;
+}
+
+void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n,
+                     const int *shift)
+{
+    const struct cr_net *net = w->net;
+    int from = 0; /* which gradient buffer holds dy */
+
+    cr_worker_forward(w, params, z, n, 1);
+    w->loss_sum += cr_loss_sum(w->loss, n);
+    for (int i = net->layers - 1; i >= 0; i--) {
+        const struct cr_layer *l = &net->layer[i];
+        if (!l->type->backward) continue;
+        if (!l->weights && !wants_input_gradient(net, i)) break;
+        struct cr_pass p = pass_of(w, params, i);
+        p.dy = w->gradient[from];
+        p.dx = wants_input_gradient(net, i) ? w->gradient[!from] : NULL;
+        p.dw = w->dw;
+        p.db = w->db;
+        l->type->backward(l, &p);
+        if (l->weights) {
+            collect(w, l->tensor, w->dw, shift);
+            collect(w, l->tensor + 1, w->db, shift);
+        }
+        from = !from;
+    }
+    w->blocks++;
+}

@@ -1,0 +1,53 @@
+/* One thread's place of work: an arena planned from the network before the first step, and the passes over a block
+ * that run inside it. Nothing is allocated after cr_worker_new. */
+#ifndef CR_CORE_WORKER_H
+#define CR_CORE_WORKER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/data.h"
+#include "core/layer.h"
+#include "core/net.h"
+
+struct cr_worker {
+    const struct cr_net *net;
+    const struct cr_kernels *kernels;
+    void *arena;             /* owns everything below */
+    int block, lanes;
+    struct cr_samples samples; /* of the block in work */
+    const uint8_t **image;   /* (block) */
+    uint8_t *label;          /* (block) */
+    float *loss;             /* (block) */
+    float **act;             /* (layers + 1): the input, then each layer's output */
+    float *gradient[2];      /* of activations, taking turns */
+    float *dw, *db;          /* of the layer in work */
+    float *scratch;
+    /* training only */
+    uint32_t *sum;           /* (params) rounded gradients of this step's blocks */
+    uint32_t *max;           /* (tensors) greatest |bits| of this step's blocks */
+    int32_t *scale;          /* (tensors) this thread's copy of E */
+    int blocks;              /* done in this step */
+    int64_t loss_sum;        /* of this step, units of 2^-24 */
+};
+
+/* Samples side by side for blocks of at most n samples: the arrangement that keeps the vectors full. */
+int cr_lanes(long n);
+/* Bytes one worker takes. */
+size_t cr_worker_size(const struct cr_net *net, int block, int training);
+/* NULL when out of memory. Allocate on the thread that will use it (memory is placed at first touch). */
+struct cr_worker *cr_worker_new(const struct cr_net *net, const struct cr_kernels *k, int block, int training);
+void cr_worker_free(struct cr_worker *w);
+
+/* Sum of the n losses, each rounded to 2^-24, so that the order in which they are added does not matter. */
+int64_t cr_loss_sum(const float *loss, int n);
+
+/* Run the layers forward over w->image[0..n-1], w->label[0..n-1]. When training, the last layer leaves its gradient in
+ * w->gradient[0]. */
+void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n,
+                       int training);
+/* Forward, backward, round and add to w->sum under 2^shift[tensor], collect maxima and losses. */
+void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n,
+                     const int *shift);
+
+#endif
