@@ -62,16 +62,21 @@ static int sync_fd(int fd)
     return rc;
 }
 
+void cr_file_folder(const char *path, char folder[704])
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        snprintf(folder, 704, ".");
+    else
+        snprintf(folder, 704, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
 /* A renamed file survives a crash of the machine only when its folder is on disk too. Some file systems cannot sync
  * a folder; they say EINVAL, and nothing more can be done there. */
 static int sync_folder_of(const char *path)
 {
-    char folder[sizeof((struct cr_file *)0)->path];
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        snprintf(folder, sizeof folder, ".");
-    else
-        snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    char folder[704];
+    cr_file_folder(path, folder);
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return -1;
     const int rc = sync_fd(fd), cause = errno;
@@ -120,7 +125,7 @@ static int make_one(const char *folder, struct cr_error *e)
 
 int cr_file_mkdirs(const char *folder, struct cr_error *e)
 {
-    char part[sizeof((struct cr_file *)0)->path];
+    char part[704];
     const int n = snprintf(part, sizeof part, "%s", folder);
     if (n < 0 || (size_t)n >= sizeof part) return cr_file_fail(e, CR_E_IO, folder, "make this folder", ENAMETOOLONG);
     for (char *slash = strchr(part + (n > 0), '/'); slash; slash = strchr(slash + 1, '/')) {

@@ -31,6 +31,8 @@ int cr_file_commit(struct cr_file *f, struct cr_error *e);
 /* Close and remove the temporary file. */
 void cr_file_discard(struct cr_file *f);
 
+/* The folder a path names a file of: "a" for a/b, "." for b, "/" for /b. */
+void cr_file_folder(const char *path, char folder[704]);
 /* Make a folder and those above it; existing ones are fine. */
 int cr_file_mkdirs(const char *folder, struct cr_error *e);
 

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int is_digit(char c)
 {
@@ -96,6 +97,11 @@ void cr_format_double(double x, char text[32])
 {
     locale_t before;
     const locale_t c = enter_c_locale(&before);
-    snprintf(text, 32, "%.17g", x);
+    /* 15 digits are enough for what people write (0.05), 17 for every double. */
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, 32, "%.*g", digits, x);
+        const double back = strtod(text, NULL);
+        if (memcmp(&back, &x, sizeof x) == 0) break;
+    }
     leave_c_locale(c, before);
 }

@@ -13,7 +13,8 @@ int cr_parse_u64(const char *text, uint64_t *out); /* no minus sign */
 /* Decimal: 5, -0.25, .5, 1e-3. Not inf, nan or hexadecimal; a value too great for a double is refused. */
 int cr_parse_double(const char *text, double *out);
 
-/* 17 significant digits at most, a point whatever the locale says: cr_parse_double gives the same bits back. */
+/* As few of 15 to 17 significant digits as give the same bits back from cr_parse_double, with a point whatever the
+ * locale says: 0.05, not 0.050000000000000003. */
 void cr_format_double(double x, char text[32]);
 
 #endif
