@@ -58,4 +58,10 @@ static inline vf vf_from_u8(const uint8_t *p)
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
 }
 
+typedef __m128i vb;
+static inline vb vb_load(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
+static inline void vb_store(void *p, vb a) { _mm_storeu_si128((__m128i *)p, a); }
+static inline vb vb_zip_low(vb a, vb b) { return _mm_unpacklo_epi8(a, b); }
+static inline vb vb_zip_high(vb a, vb b) { return _mm_unpackhi_epi8(a, b); }
+
 #endif

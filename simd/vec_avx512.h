@@ -7,6 +7,7 @@
  *   vf_fma(a, b, c)  a*b + c, rounded once          vf_select(m, a, b)  m ? a : b
  *   vm_andnot(a, b)  not a, and b                   vf_to_i  round to nearest even (range is the caller's duty)
  *   vf_from_u8(p)    VL bytes as floats
+ *   vb               16 bytes; vb_zip_low, vb_zip_high  a0 b0 a1 b1 .. a7 b7, and a8 b8 .. (not in vec_ref.h)
  * Loads and stores need no alignment. */
 #ifndef CR_SIMD_VEC_AVX512_H
 #define CR_SIMD_VEC_AVX512_H
@@ -63,5 +64,11 @@ static inline vf vf_from_u8(const uint8_t *p)
 {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
 }
+
+typedef __m128i vb;
+static inline vb vb_load(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
+static inline void vb_store(void *p, vb a) { _mm_storeu_si128((__m128i *)p, a); }
+static inline vb vb_zip_low(vb a, vb b) { return _mm_unpacklo_epi8(a, b); }
+static inline vb vb_zip_high(vb a, vb b) { return _mm_unpackhi_epi8(a, b); }
 
 #endif

@@ -77,4 +77,10 @@ static inline vf vf_from_u8(const uint8_t *p)
     return vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide)));
 }
 
+typedef uint8x16_t vb;
+static inline vb vb_load(const void *p) { return vld1q_u8((const uint8_t *)p); }
+static inline void vb_store(void *p, vb a) { vst1q_u8((uint8_t *)p, a); }
+static inline vb vb_zip_low(vb a, vb b) { return vzip1q_u8(a, b); }
+static inline vb vb_zip_high(vb a, vb b) { return vzip2q_u8(a, b); }
+
 #endif

@@ -1,0 +1,4 @@
+/* Pooling, AArch64 NEON. */
+#include "simd/vec_neon.h"
+
+#include "simd/pool_tmpl.h"
