@@ -52,11 +52,11 @@ COMPILE = $(CC) -I. -I$(srcdir) -I$(O) -O2 -g $(WARNINGS) -pthread $(CFLAGS) $(E
 LINK = $(CC) $(LDFLAGS) -fopenmp -pthread
 LIBS = $(ZLIB_LIBS) -lm
 
-$(O)/simd/%_avx2.o: ISA_FLAGS = -mavx2 -mfma
-$(O)/simd/%_avx512.o: ISA_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
-$(O)/simd/%_ref_fma.o: ISA_FLAGS = -mfma -DCR_REF_FMA
-$(O)/core/%.o: ISA_FLAGS = -fopenmp
-$(O)/tests/%.o: ISA_FLAGS = -fopenmp $(CHECK_CFLAGS)
+$(O)/simd/%_avx2.o: private ISA_FLAGS = -mavx2 -mfma
+$(O)/simd/%_avx512.o: private ISA_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
+$(O)/simd/%_ref_fma.o: private ISA_FLAGS = -mfma -DCR_REF_FMA
+$(O)/core/%.o: private ISA_FLAGS = -fopenmp
+$(O)/tests/%.o: private ISA_FLAGS = -fopenmp $(CHECK_CFLAGS)
 
 # ---- building
 
@@ -110,7 +110,7 @@ $(O)/apps/builtin_texts.c: $(addprefix $(srcdir)/,$(NETS) $(RECIPES) Makefile)
 	   array() { \
 	       printf '\nconst struct cr_builtin %s[] = {\n' $$1; shift; \
 	       for file; do \
-	           name=$${file##*/}; printf '    { "%s",\n' "$${name%.*}"; \
+	           name=$${file##*/}; printf '    { "%s",\n      ""\n' "$${name%.*}"; \
 	           sed 's/[\\"?]/\\&/g; s/.*/      "&\\n"/' "$$file"; printf '    },\n'; \
 	       done; \
 	       printf '    { 0, 0 },\n};\n'; \

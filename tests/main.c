@@ -14,6 +14,7 @@ static const struct {
     const char *name;
     Suite *(*make)(void);
 } suites[] = {
+    { "stop", stop_suite },
     { NULL, NULL },
 };
 
@@ -46,8 +47,7 @@ int main(int argc, char **argv)
         if (wanted(suites[i].name, argc - 1, argv + 1)) srunner_add_suite(runner, suites[i].make());
     srunner_run_all(runner, CK_ENV);
 
-    const int run = srunner_ntests_run(runner), failed = srunner_ntests_failed(runner);
+    const int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    printf("%d passed, %d failed\n", run - failed, failed);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
