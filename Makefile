@@ -38,6 +38,7 @@ LIB_OBJS = $(addprefix $(O)/,$(patsubst %.c,%.o,$(SIMD) $(call sources,dist/*.c)
 
 NETS = $(call sources,apps/nets/*.net)
 RECIPES = $(call sources,apps/recipes/*.recipe)
+SCRIPTS_INSIDE = $(call sources,datasets/get)
 MAN = $(call sources,apps/man/*.1)
 APP_OBJS = $(O)/apps/builtin_texts.o $(patsubst %.c,$(O)/%.o,$(call sources,apps/*.c))
 CHECK_OBJS = $(patsubst %.c,$(O)/%.o,$(call sources,tests/*.c))
@@ -95,15 +96,15 @@ $(O)/flags: FORCE
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' >$@
 
 # VERSION, and the commit where there is one: 0.1.0+799f4f8.
-$(O)/apps/version.h: FORCE
+$(O)/version.h: FORCE
 	@mkdir -p $(@D)
 	@commit=$$(test -e $(srcdir)/.git && git -C $(srcdir) describe --always --dirty 2>/dev/null); \
 	case $$commit in ''|v$(VERSION)) ;; *) commit=+$$commit ;; esac; \
 	line="#define CR_VERSION \"$(VERSION)$${commit#v$(VERSION)}\""; \
 	echo "$$line" | cmp -s - $@ || echo "$$line" >$@
 
-# The texts of nets and recipes as C strings; ? is escaped against trigraphs.
-$(O)/apps/builtin_texts.c: $(addprefix $(srcdir)/,$(NETS) $(RECIPES) Makefile)
+# The texts of nets, recipes and scripts as C strings; ? is escaped against trigraphs.
+$(O)/apps/builtin_texts.c: $(addprefix $(srcdir)/,$(NETS) $(RECIPES) $(SCRIPTS_INSIDE) Makefile)
 	@mkdir -p $(@D)
 	$(call say,TEXT)
 	@{ echo '#include "apps/builtin.h"'; \
@@ -116,10 +117,11 @@ $(O)/apps/builtin_texts.c: $(addprefix $(srcdir)/,$(NETS) $(RECIPES) Makefile)
 	       printf '    { 0, 0 },\n};\n'; \
 	   }; \
 	   array cr_builtin_nets $(addprefix $(srcdir)/,$(NETS)); \
-	   array cr_builtin_recipes $(addprefix $(srcdir)/,$(RECIPES)); } >$@
+	   array cr_builtin_recipes $(addprefix $(srcdir)/,$(RECIPES)); \
+	   array cr_builtin_scripts $(addprefix $(srcdir)/,$(SCRIPTS_INSIDE)); } >$@
 
-# Whatever may include apps/version.h needs it before its first compilation; later, the .d files know.
-$(APP_OBJS) $(CHECK_OBJS): | $(O)/apps/version.h
+# Whatever may include version.h needs it before its first compilation; later, the .d files know.
+$(APP_OBJS) $(CHECK_OBJS): | $(O)/version.h
 
 -include $(patsubst %.o,%.d,$(LIB_OBJS) $(APP_OBJS) $(CHECK_OBJS))
 
@@ -165,6 +167,10 @@ acceptance: all
 ## demo: train LeNet-5 on MNIST and show what it learnt, in under a minute
 demo: all
 	@CORERING=./$(BIN) OBJ=$(O) SRCDIR=$(srcdir) $(srcdir)/apps/demo
+
+## check-peers: compare with other frameworks, live: tests/peers/* (PyTorch: python3-torch)
+check-peers: all
+	@for peer in $(srcdir)/tests/peers/*; do $(RUN_TESTS) "$$peer" || exit 1; done
 
 ASAN = -fsanitize=address -fno-omit-frame-pointer
 UBSAN = -fsanitize=undefined -fno-sanitize-recover=all
@@ -243,4 +249,4 @@ help:
 	@echo '  V=1            show the commands'
 
 FORCE:
-.PHONY: FORCE all check check-fast need-libcheck acceptance demo install uninstall dist clean showconfig help
+.PHONY: FORCE all check check-fast need-libcheck acceptance check-peers demo install uninstall dist clean showconfig help
