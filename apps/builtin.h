@@ -1,5 +1,5 @@
-/* Texts built into the program: the networks of apps/nets/ and the recipes of apps/recipes/, which the Makefile turns
- * into C strings. Each list ends with a NULL name. */
+/* Texts built into the program: the networks of apps/nets/, the recipes of apps/recipes/ and the shell script
+ * datasets/get, which the Makefile turns into C strings. Each list ends with a NULL name. */
 #ifndef CR_APPS_BUILTIN_H
 #define CR_APPS_BUILTIN_H
 
@@ -10,5 +10,6 @@ struct cr_builtin {
 
 extern const struct cr_builtin cr_builtin_nets[];
 extern const struct cr_builtin cr_builtin_recipes[];
+extern const struct cr_builtin cr_builtin_scripts[];
 
 #endif
