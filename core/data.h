@@ -94,11 +94,13 @@ uint64_t cr_data_fingerprint(const struct cr_data *d);
  * every machine and for every number of threads. */
 int cr_synth_write(const char *folder, uint64_t seed, size_t train, size_t test, struct cr_error *e);
 
-/* Read a PGM/PPM image (P2, P5, P3, P6; maxval <= 65535) as u8 grey, *width x *height, malloc'd, caller frees. */
+/* Read a PGM/PPM image (P2, P5, P3, P6; maxval <= 65535; at most 16,384 a side) as u8 grey, *width x *height,
+ * malloc'd, caller frees. Colours become grey by Rec. 601 weights. -CR_E_INPUT with the byte, -CR_E_NOMEM, -CR_E_IO. */
 int cr_pnm_read(const char *path, uint8_t **grey, int *width, int *height, struct cr_error *e);
-/* Fit a grey picture into height x width: invert it when its border is lighter than its inside (dark on light),
- * crop to what is drawn, scale to fit a centred box like MNIST's 20x20 of 28x28 (area averaging), centre by mass.
- * A picture that has the right size already is only inverted when needed. *inverted and *resized tell what was done. */
+/* Fit a grey picture into out_height x out_width: invert it when its border is lighter than its inside (dark on
+ * light), crop to what is drawn, scale to fit a centred box like MNIST's 20x20 of 28x28 (area averaging), centre by
+ * mass, and stretch to black ground and white ink. A picture that has the right size already is only inverted when
+ * needed. *inverted and *resized tell what was done; either may be NULL. */
 void cr_image_fit(const uint8_t *grey, int width, int height, uint8_t *out, int out_width, int out_height,
                   int *inverted, int *resized);
 

@@ -128,7 +128,7 @@ static int inflate_all(struct cr_idx *x, struct mapping *m, struct cr_gunzip *g,
     void *base = mmap(NULL, values, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
         return cr_fail_at(e, CR_E_NOMEM, path, 0, 0, -1,
-                          "no memory for its %zu bytes: unpack it with gunzip, so that it can be memory-mapped", values);
+                          "no memory for its %zu bytes: unpack it with gunzip, then it is memory-mapped", values);
     *m = (struct mapping){base, values};
     CR_TRY(cr_gunzip_read(g, base, values, &got, e));
     if (got < values) return too_short(e, path, header + got, header + values);
