@@ -14,6 +14,7 @@ endif
 O = obj
 V =
 Q = $(if $(V),,@)
+quote = '$(subst ','\'',$(1))'
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $@)
 
 # The program of the ordinary build stands at hand; those of asan-% and the like stay in their own folder.
@@ -38,6 +39,7 @@ LIB_OBJS = $(addprefix $(O)/,$(patsubst %.c,%.o,$(SIMD) $(call sources,dist/*.c)
 
 NETS = $(call sources,apps/nets/*.net)
 RECIPES = $(call sources,apps/recipes/*.recipe)
+GET = $(call sources,datasets/get)
 SCRIPTS_INSIDE = $(call sources,datasets/get)
 MAN = $(call sources,apps/man/*.1)
 APP_OBJS = $(O)/apps/builtin_texts.o $(patsubst %.c,$(O)/%.o,$(call sources,apps/*.c))
@@ -93,7 +95,7 @@ $(O)/simd/%_ref_fma.o: $(srcdir)/simd/%_ref.c $(O)/flags
 # Other flags, other objects: this file changes with them.
 $(O)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' >$@
+	@echo $(call quote,$(COMPILE)) | cmp -s - $@ || echo $(call quote,$(COMPILE)) >$@
 
 # VERSION, and the commit where there is one: 0.1.0+799f4f8.
 $(O)/version.h: FORCE
@@ -175,7 +177,7 @@ check-peers: all
 ASAN = -fsanitize=address -fno-omit-frame-pointer
 UBSAN = -fsanitize=undefined -fno-sanitize-recover=all
 TSAN = -fsanitize=thread
-SANITIZED = $(MAKE) O=obj-$(1) STATIC=no CFLAGS='$(CFLAGS) $(2)' LDFLAGS='$(LDFLAGS) $(2)' $*
+SANITIZED = $(MAKE) O=obj-$(1) STATIC=no CFLAGS=$(call quote,$(CFLAGS) $(2)) LDFLAGS=$(call quote,$(LDFLAGS) $(2)) $*
 ## asan-TARGET: make TARGET with address checks, in obj-asan
 asan-%:
 	$(call SANITIZED,asan,$(ASAN))
@@ -239,7 +241,7 @@ clean:
 ## showconfig: what configure found and which flags are used
 showconfig:
 	@cat config.mak
-	@echo 'COMPILE = $(COMPILE)'
+	@echo $(call quote,COMPILE = $(COMPILE))
 	@echo 'LINK = $(LINK) ... $(LIBS)'
 
 ## help: this list
