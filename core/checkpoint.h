@@ -1,10 +1,12 @@
 /* A checkpoint is the whole run: one .safetensors file (https://huggingface.co/docs/safetensors), so other tools can
  * open it, whose metadata carries all that is not a tensor.
  *
- * File: 8 bytes header length (little-endian), JSON header, tensors. Tensors model.LAYER.weight / .bias and
- * optim.momentum.LAYER.weight / .bias, F32, in network order, gapless. __metadata__ holds strings only:
- *   format "corering", numerics, net (the text), net_name, class_names (one per line), normalization, options, counters,
- *   scales (E of every tensor), sha256 (over the header with this value left empty, and the payload). */
+ * Tensors model.LAYER.weight / .bias and, when the optimiser has one, optim.momentum.LAYER.weight / .bias, F32, in
+ * network order. __metadata__ holds strings only, each number in decimal so that the same bits come back:
+ *   format "corering", numerics, net (the text), net_name, class_names (one per line), normalization and its .mean .std
+ *   .scale .shift, option.NAME for each option of the run, the counters of struct cr_state by their names, scales (E of
+ *   every tensor), weights_sha256 (for the reader), sha256 (over the whole file without these 64 digits).
+ * Keys it does not know are ignored; another `format` or `numerics` is refused. No path from a file is ever used. */
 #ifndef CR_CORE_CHECKPOINT_H
 #define CR_CORE_CHECKPOINT_H
 
@@ -59,7 +61,10 @@ int cr_checkpoint_folder(const char *wanted, int resuming, char folder[512], str
 
 /* File name of the checkpoint at a step: FOLDER/step-00000938.safetensors. */
 void cr_checkpoint_name(const char *folder, uint64_t step, char file[640]);
-/* Remove checkpoints of the folder older than the `keep` + 1 newest. Errors are of no consequence. */
+/* Remove checkpoints of the folder older than the `keep` + 1 newest: those that more than `keep` others follow both in
+ * steps and in time. Errors are of no consequence. */
 void cr_checkpoint_prune(const char *folder, int keep);
+/* Remove temporary files of checkpoints that a killed process left in the folder of `path`. cr_checkpoint_save does. */
+void cr_checkpoint_sweep(const char *path);
 
 #endif
