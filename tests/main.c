@@ -15,6 +15,9 @@ static const struct {
     Suite *(*make)(void);
 } suites[] = {
     { "stop", stop_suite },
+    { "json", json_suite },
+    { "number", number_suite },
+    { "sha256", sha256_suite },
     { NULL, NULL },
 };
 

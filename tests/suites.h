@@ -3,6 +3,9 @@
 #define CR_TESTS_SUITES_H
 
 #include <check.h>
-
+Suite *stop_suite(void);
+Suite *json_suite(void);
+Suite *number_suite(void);
+Suite *sha256_suite(void);
 
 #endif
