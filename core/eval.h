@@ -8,6 +8,9 @@
 #include "core/net.h"
 #include "simd/error.h"
 
+/* Do the network's input and classes fit the data? -CR_E_INPUT says what does not. */
+int cr_check_fit(const struct cr_net *net, const struct cr_data *data, struct cr_error *e);
+
 struct cr_eval {
     size_t count, top1, top5; /* samples, correct ones, target among the five best */
     double loss;              /* mean cross-entropy, from exact integer sums */

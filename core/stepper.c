@@ -54,9 +54,8 @@ void cr_stepper_free(struct cr_stepper *s)
     }
 }
 
-/* Point the worker at the samples of block b; returns how many. */
-static int gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
-                  const struct cr_permutation *order, long b)
+int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
+                      const struct cr_permutation *order, long b)
 {
     const size_t plane = cr_shape_size(s->net->input);
     const size_t first = cr_plan_block(step, b), end = cr_plan_block(step, b + 1);
@@ -78,7 +77,7 @@ static void take_blocks(struct cr_stepper *s, struct cr_worker *w, struct cr_rou
     for (;;) {
         const long b = atomic_fetch_add_explicit(&r->next_block, 1, memory_order_relaxed);
         if (b >= end) return;
-        const int n = gather(s, w, &r->step, order, b);
+        const int n = cr_stepper_gather(s, w, &r->step, order, b);
         cr_worker_train(w, s->state->params, &s->state->normalization, n, r->shift);
         if (w->blocks == 1) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
     }

@@ -48,6 +48,10 @@ struct cr_stepper {
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e);
 void cr_stepper_free(struct cr_stepper *s);
 
+/* Point the worker at the images and labels of block b of a step; returns how many samples it has. */
+int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
+                      const struct cr_permutation *order, long b);
+
 /* Do steps until state->step == until, or until pause(user), asked by thread 0 after each step, is not 0.
  * 0; -CR_E_DIVERGED leaves the state as it was before the bad step; -CR_E_PEER, -CR_E_TIMEOUT from comm. */
 int cr_stepper_run(struct cr_stepper *s, uint64_t until, int (*pause)(void *user), void *user, struct cr_error *e);

@@ -1,0 +1,152 @@
+#define _POSIX_C_SOURCE 200809L
+#include "core/resume.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/diagnose.h"
+#include "core/scale.h"
+
+static int check_weights(const struct cr_net *net, const float *params, const char *file, struct cr_error *e)
+{
+    const struct cr_layer *bad = cr_bad_weight(net, params);
+    if (!bad) return 0;
+    return cr_fail_at(e, CR_E_DIVERGED, file, 0, 0, -1, "layer %s has a weight that is NaN or Inf; nothing can be "
+                      "trained from it", bad->name);
+}
+
+static int same_shapes(const struct cr_net *a, const struct cr_net *b)
+{
+    if (a->tensors != b->tensors || a->params != b->params) return 0;
+    for (int i = 0; i < a->tensors; i++)
+        if (a->tensor[i].ndim != b->tensor[i].ndim ||
+            memcmp(a->tensor[i].dims, b->tensor[i].dims, sizeof a->tensor[i].dims) != 0)
+            return 0;
+    return 1;
+}
+
+/* Weights of another run, whatever its options were. */
+static int take_weights(struct cr_state *state, const struct cr_net *net, const char *path, struct cr_error *e)
+{
+    char file[640], note[512];
+    struct cr_net other;
+    struct cr_state theirs;
+    const int found = cr_checkpoint_find(path, file, note, e);
+    if (found < 0) return found;
+    if (!found) return cr_fail_at(e, CR_E_INPUT, path, 0, 0, -1, "no checkpoint in this folder to start from");
+    CR_TRY(cr_checkpoint_load(file, &other, &theirs, e));
+    int rc = 0;
+    if (!same_shapes(net, &other))
+        rc = cr_fail_at(e, CR_E_INPUT, file, 0, 0, -1, "its network (%s, %zu parameters) has other shapes than %s "
+                        "(%zu parameters)", other.name, other.params, net->name, net->params);
+    if (rc == 0) rc = check_weights(net, theirs.params, file, e);
+    if (rc == 0) memcpy(state->params, theirs.params, net->params * sizeof *state->params);
+    cr_state_free(&theirs);
+    cr_net_free(&other);
+    return rc;
+}
+
+static int begin_anew(struct cr_state *state, const struct cr_train_options *o, const struct cr_net *net,
+                      const struct cr_data *data, struct cr_error *e)
+{
+    CR_TRY(cr_state_alloc(state, net, o->momentum > 0, e));
+    for (int i = 0; i < net->tensors; i++) state->scale[i] = CR_SCALE_UNSET;
+    state->best_top1 = -1;
+    cr_net_init(net, o->seed, state->params);
+    if (o->init[0]) CR_TRY(take_weights(state, net, o->init, e));
+    cr_normalization_of(&state->normalization, o->normalize, data, data->train.count, o->norm_mean, o->norm_std);
+    state->data_fingerprint = cr_data_fingerprint(data);
+    size_t names = 0;
+    for (int k = 0; k < data->classes; k++) names += strlen(cr_data_class_name(data, k)) + 1;
+    state->class_names = malloc(names + 1);
+    if (!state->class_names) return cr_fail(e, CR_E_NOMEM, "out of memory for class names");
+    memcpy(state->class_names, data->class_names, names);
+    state->classes = data->classes;
+    return 0;
+}
+
+/* The first option that decides the bits and differs from the checkpoint's; NULL when all agree. The number of epochs
+ * may change under a constant schedule, where it only says when to stop. */
+static const char *difference(const struct cr_train_options *now, const struct cr_train_options *then)
+{
+    const int free_end = now->schedule != CR_SCHEDULE_COSINE && then->schedule == now->schedule;
+    for (const char *const *name = cr_train_option_names(); *name; name++) {
+        char a[512], b[512];
+        if (!cr_train_option_decides(*name)) continue;
+        if (free_end && (strcmp(*name, "epochs") == 0 || strcmp(*name, "steps") == 0)) continue;
+        cr_train_option_get(now, *name, a);
+        cr_train_option_get(then, *name, b);
+        if (strcmp(a, b) != 0) return *name;
+    }
+    return NULL;
+}
+
+static int go_on(struct cr_state *state, const struct cr_train_options *o, const struct cr_net *net,
+                 const struct cr_data *data, const char *file, char note[512], struct cr_error *e)
+{
+    struct cr_net saved;
+    CR_TRY(cr_checkpoint_load(file, &saved, state, e));
+    const int same_net = same_shapes(net, &saved) && strcmp(net->text, saved.text) == 0;
+    const int fits = same_shapes(net, &saved);
+    char name[sizeof saved.name];
+    memcpy(name, saved.name, sizeof name);
+    cr_net_free(&saved);
+    if (!fits || (!same_net && !o->override))
+        return cr_fail_at(e, CR_E_INPUT, file, 0, 0, -1, "is a run of another network (%s) than %s%s", name, net->name,
+                          fits ? "; go on all the same with --override" : "");
+    if (state->data_fingerprint != cr_data_fingerprint(data) && !o->override)
+        return cr_fail_at(e, CR_E_INPUT, file, 0, 0, -1, "is a run on other data than %s; go on all the same with "
+                          "--override", data->path);
+    const char *other = difference(o, &state->options);
+    if (other) {
+        char was[512], is[512];
+        cr_train_option_get(&state->options, other, was);
+        cr_train_option_get(o, other, is);
+        if (!o->override)
+            return cr_fail_at(e, CR_E_USAGE, file, 0, 0, -1, "ran with --%s %s, not %s; leave the option away, or go "
+                              "on all the same with --override", other, was, is);
+        snprintf(note, 512, "resuming with --%s %.200s instead of %.200s: the result is not that of the run that never "
+                 "stopped", other, is, was);
+    }
+    if (!state->momentum && o->momentum > 0) {
+        state->momentum = calloc(net->params, sizeof *state->momentum);
+        if (!state->momentum) return cr_fail(e, CR_E_NOMEM, "out of memory for momentum");
+    }
+    return check_weights(net, state->params, file, e);
+}
+
+int cr_run_begin(struct cr_state *state, const struct cr_train_options *o, const struct cr_net *net,
+                 const struct cr_data *data, char from[640], char note[512], struct cr_error *e)
+{
+    int found = 0;
+    from[0] = note[0] = 0;
+    if (o->resume[0]) {
+        found = cr_checkpoint_find(o->resume, from, note, e);
+        if (found < 0) return found;
+        if (!found) {
+            from[0] = 0;
+            snprintf(note, 512, "%.400s holds no checkpoint yet: starting anew", o->resume);
+        }
+    }
+    CR_TRY(found ? go_on(state, o, net, data, from, note, e) : begin_anew(state, o, net, data, e));
+    state->options = *o;
+    return 0;
+}
+
+int cr_run_folder(const struct cr_train_options *o, const char *from, char folder[512], struct cr_error *e)
+{
+    char parent[640];
+    const char *wanted = o->checkpoint;
+    struct stat st;
+    if (!wanted[0] && from[0]) {
+        snprintf(parent, sizeof parent, "%s", from);
+        char *slash = strrchr(parent, '/');
+        if (slash && slash != parent) *slash = 0;
+        wanted = slash ? parent : ".";
+    } else if (!wanted[0] && o->resume[0] && stat(o->resume, &st) == 0 && S_ISDIR(st.st_mode)) {
+        wanted = o->resume; /* an empty run folder: the run anew goes there */
+    }
+    return cr_checkpoint_folder(wanted, o->resume[0] != 0, folder, e);
+}
