@@ -35,7 +35,7 @@ struct cr_stop {
     } node[CR_STOP_NODES];
 };
 
-/* Understand `text`; "" gives an expression that never holds. -CR_E_USAGE with the column (1-based) of what is wrong. */
+/* Understand `text`; "" gives an expression that never holds. -CR_E_USAGE with the column (1-based) of the fault. */
 int cr_stop_parse(struct cr_stop *s, const char *text, struct cr_error *e);
 
 /* 1 if the run may end, else 0. */

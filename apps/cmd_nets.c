@@ -1,0 +1,67 @@
+/* corering nets: the built-in networks, or the text of one. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/builtin.h"
+#include "apps/commands.h"
+#include "apps/find.h"
+#include "apps/text.h"
+
+static const struct cr_option options[] = {{0}};
+
+/* What the first comment line says of a network. */
+static void print_line(const struct cr_builtin *b, const struct cr_net *net)
+{
+    char params[CR_NUMBER_TEXT], flop[CR_NUMBER_TEXT];
+    const char *about = b->text;
+    about += strspn(about, "# ");
+    printf("%-14s %10s parameters %9sFLOP  %.*s\n", b->name, cr_grouped(net->params, params),
+           cr_scaled(cr_net_flop_forward(net), flop), (int)strcspn(about, "\n"), about);
+}
+
+static int list(struct cr_error *e)
+{
+    for (const struct cr_builtin *b = cr_builtin_nets; b->name; b++) {
+        struct cr_net net;
+        CR_TRY(cr_find_net(&net, b->name, e));
+        print_line(b, &net);
+        cr_net_free(&net);
+    }
+    return 0;
+}
+
+static int print_text(const char *name, struct cr_error *e)
+{
+    struct cr_net net;
+    CR_TRY(cr_find_net(&net, name, e));
+    fputs(net.text, stdout);
+    cr_net_free(&net);
+    return 0;
+}
+
+static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
+{
+    struct cr_arguments words;
+    int rc = cr_options_parse(self, argc, argv, NULL, &words, e);
+    if (words.help)
+        cr_options_help(self, stdout);
+    else if (rc == 0)
+        rc = words.count == 1 ? print_text(words.word[0], e) : list(e);
+    free(words.word);
+    return rc;
+}
+
+const struct cr_command cr_command_nets = {
+    .name = "nets",
+    .arguments = "[NET]",
+    .summary = "list the built-in networks, or print one as a .net file",
+    .description = "Without an argument lists the built-in networks. With NET prints its text, as a start\n"
+                   "for one of your own.",
+    .examples = "  corering nets\n"
+                "  corering nets lenet5 > my.net\n",
+    .options = options,
+    .least = 0,
+    .most = 1,
+    .run = run,
+};

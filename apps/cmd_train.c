@@ -1,0 +1,377 @@
+/* corering train NET DATA: one training run from the command line to its end. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/commands.h"
+#include "apps/find.h"
+#include "apps/output.h"
+#include "apps/print_net.h"
+#include "apps/progress.h"
+#include "apps/signals.h"
+#include "apps/text.h"
+#include "core/eval.h"
+#include "core/plan.h"
+#include "core/stop.h"
+#include "core/team.h"
+#include "core/trainer.h"
+#include "simd/kernels.h"
+
+enum { MAX_TRAIN_OPTIONS = 64 };
+
+/* The command line. Training options are kept as text until net and checkpoint are known, for these give defaults. */
+struct train_args {
+    const char *value[MAX_TRAIN_OPTIONS]; /* by the order of cr_train_option_names(); NULL = not given */
+    const char *log;
+    int json, quiet, verbose, dry_run;
+};
+
+static int set_named(struct train_args *a, const char *name, const char *value, struct cr_error *e)
+{
+    struct cr_train_options scratch;
+    cr_train_defaults(&scratch);
+    CR_TRY(cr_train_option_set(&scratch, name, value, e));
+    const char *const *const names = cr_train_option_names();
+    for (int i = 0; names[i] && i < MAX_TRAIN_OPTIONS; i++)
+        if (strcmp(names[i], name) == 0) a->value[i] = value;
+    return 0;
+}
+
+static int set_value(void *target, const struct cr_option *o, const char *value, struct cr_error *e)
+{
+    if (!*value) return cr_fail(e, CR_E_USAGE, "option --%s needs a value that is not empty", o->name);
+    return set_named(target, o->name, value, e);
+}
+
+static int set_switch(void *target, const struct cr_option *o, const char *value, struct cr_error *e)
+{
+    (void)value;
+    return set_named(target, o->name, "1", e);
+}
+
+static int set_no_shuffle(void *target, const struct cr_option *o, const char *value, struct cr_error *e)
+{
+    (void)o, (void)value;
+    return set_named(target, "shuffle", "0", e);
+}
+
+static int set_stop(void *target, const struct cr_option *o, const char *value, struct cr_error *e)
+{
+    struct cr_stop scratch;
+    CR_TRY(cr_stop_parse(&scratch, value, e));
+    return set_value(target, o, value, e);
+}
+
+/* Defaults in the help come from the library itself, so they cannot grow apart. */
+static const char *library_default(const struct cr_option *o, char buffer[512])
+{
+    struct cr_train_options standard;
+    cr_train_defaults(&standard);
+    if (!o->argument || cr_train_option_get(&standard, o->name, buffer) < 0 || !*buffer) return NULL;
+    return buffer;
+}
+
+#define FIELD(member) offsetof(struct train_args, member)
+static const struct cr_option options[] = {
+    {.help = "The run"},
+    {'b', "batch-size", NULL, "N", "samples per step", NULL, set_value, 0},
+    {'e', "epochs", NULL, "N", "times through the training set", NULL, set_value, 0},
+    {0, "steps", NULL, "N", "end after N steps, instead of by epochs", "by epochs", set_value, 0},
+    {0, "stop", NULL, "EXPR", "end early, when EXPR holds: \"top1 >= 0.99 or time > 60s\"; knows top1, top5, val_loss,"
+     " train_loss, epoch, step, time, and, or, ( )", NULL, set_stop, 0},
+    {0, "seed", NULL, "N", "seed of starting weights, order and split", NULL, set_value, 0},
+
+    {.help = "Optimiser (SGD)"},
+    {'r', "learning-rate", "lr", "X", "learning rate", NULL, set_value, 0},
+    {0, "momentum", NULL, "X", "momentum", NULL, set_value, 0},
+    {0, "nesterov", NULL, NULL, "Nesterov's form of momentum", NULL, set_switch, 0},
+    {0, "weight-decay", NULL, "X", "L2 penalty", NULL, set_value, 0},
+    {0, "schedule", NULL, "NAME", "course of the learning rate: constant, step or cosine", NULL, set_value, 0},
+    {0, "step-epochs", NULL, "N", "epochs between two steps of schedule step", NULL, set_value, 0},
+    {0, "step-gamma", NULL, "X", "factor of each of these steps", NULL, set_value, 0},
+    {0, "warmup", NULL, "N", "epochs in which the rate rises linearly to its full height", NULL, set_value, 0},
+    {0, "block", NULL, "N", "samples per block, the unit of work; decides the bits", "by batch size", set_value, 0},
+
+    {.help = "Data and validation"},
+    {0, "normalize", NULL, "HOW", "std (mean 0, deviation 1 per channel), unit (0..1), none (0..255), or MEAN,STD",
+     NULL, set_value, 0},
+    {0, "no-shuffle", NULL, NULL, "take the samples in the order of the file", NULL, set_no_shuffle, 0},
+    {0, "val-split", NULL, "X", "keep this share of the training set for validation", "0: the test set validates",
+     set_value, 0},
+    {0, "validate-every", NULL, "N", "epochs between two validations; 0 = never", NULL, set_value, 0},
+    {0, "init", NULL, "FILE", "start from the weights of a checkpoint", NULL, set_value, 0},
+
+    {.help = "Checkpoints"},
+    {0, "checkpoint", NULL, "DIR", "folder of this run", "model/YYYYMMDD_HHMMSS", set_value, 0},
+    {0, "checkpoint-every", NULL, "N", "N steps, Ne epochs or Ns seconds", NULL, set_value, 0},
+    {0, "keep", NULL, "N", "older checkpoints kept beside the last", NULL, set_value, 0},
+    {0, "no-checkpoint", NULL, NULL, "write none", NULL, set_switch, 0},
+    {0, "resume", NULL, "FILE|DIR", "go on from a checkpoint, or from the newest of a run's folder; settings that"
+     " decide the bits are the run's own, not to be said again", NULL, set_value, 0},
+    {0, "override", NULL, NULL, "allow --resume with other settings than the run had", NULL, set_switch, 0},
+
+    {.help = "Machine"},
+    {'t', "threads", NULL, "N", "threads; any number gives the same weights", "one per core", set_value, 0},
+    {0, "isa", NULL, "NAME", "instruction set: ref, avx2, avx512 or neon, as the processor has it; any gives the same"
+     " weights", "the best", cr_option_isa, 0},
+
+    {.help = "Output"},
+    {0, "json", NULL, NULL, "events as JSON lines on stdout, instead of text", NULL, cr_option_switch, FIELD(json)},
+    {0, "log", NULL, "FILE", "events as JSON lines to FILE (appended to when resuming)", NULL, cr_option_text,
+     FIELD(log)},
+    {0, "log-every", NULL, "N", "also tell loss and rate each N steps", "never", set_value, 0},
+    {'q', "quiet", NULL, NULL, "only the result", NULL, cr_option_switch, FIELD(quiet)},
+    {'v', "verbose", NULL, NULL, "also kernels and checkpoints", NULL, cr_option_switch, FIELD(verbose)},
+    {0, "dry-run", NULL, NULL, "check everything, show the plan, do nothing", NULL, cr_option_switch, FIELD(dry_run)},
+    {0},
+};
+
+/* ---- settings: built-in < network < checkpoint < command line ---- */
+
+static int apply_checkpoint(struct cr_train_options *o, const char *path, struct cr_error *e)
+{
+    char file[640], note[512], value[512];
+    const int found = cr_checkpoint_find(path, file, note, e);
+    if (found <= 0) return found; /* an empty folder: the run starts anew */
+    struct cr_net net;
+    struct cr_state state;
+    CR_TRY(cr_checkpoint_load(file, &net, &state, e));
+    int rc = 0;
+    for (const char *const *name = cr_train_option_names(); *name && rc == 0; name++)
+        if (cr_train_option_decides(*name) && cr_train_option_get(&state.options, *name, value) == 0)
+            rc = cr_train_option_set(o, *name, value, e);
+    cr_state_free(&state);
+    cr_net_free(&net);
+    return rc;
+}
+
+static int apply_command_line(struct cr_train_options *o, const struct train_args *a, struct cr_error *e)
+{
+    const char *const *const names = cr_train_option_names();
+    for (int i = 0; names[i] && i < MAX_TRAIN_OPTIONS; i++)
+        if (a->value[i]) CR_TRY(cr_train_option_set(o, names[i], a->value[i], e));
+    return 0;
+}
+
+static int settle(struct cr_train_options *o, const struct cr_net *net, const struct train_args *a, struct cr_error *e)
+{
+    struct cr_train_options said;
+    cr_train_defaults(&said);
+    CR_TRY(apply_command_line(&said, a, e));
+
+    cr_train_defaults(o);
+    CR_TRY(cr_train_apply_defaults(o, net, e));
+    if (*said.resume) CR_TRY(apply_checkpoint(o, said.resume, e));
+    return apply_command_line(o, a, e);
+}
+
+/* ---- the command that goes on with an interrupted run ---- */
+
+/* Append a word, in quotes if the shell would see more in it. */
+static void append_word(char *text, size_t size, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+%@";
+    const size_t used = strlen(text);
+    if (strspn(word, plain) == strlen(word) && *word)
+        snprintf(text + used, size - used, " %s", word);
+    else
+        snprintf(text + used, size - used, " '%s'", word);
+}
+
+static void command_that_goes_on(char *text, size_t size, int argc, char **argv, const char *checkpoint)
+{
+    char folder[640];
+    snprintf(folder, sizeof folder, "%s", checkpoint);
+    snprintf(text, size, "corering train");
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--resume") == 0)
+            i++;
+        else if (strncmp(argv[i], "--resume=", 9) != 0)
+            append_word(text, size, argv[i]);
+    }
+    append_word(text, size, "--resume");
+    append_word(text, size, dirname(folder));
+}
+
+static void say_how_to_go_on(struct cr_error *e, int argc, char **argv, const struct cr_train_result *r)
+{
+    if (!*r->checkpoint) {
+        cr_fail(e, CR_E_INTERRUPTED, "interrupted after %llu steps; nothing is saved", (unsigned long long)r->steps);
+        return;
+    }
+    char command[640];
+    command_that_goes_on(command, sizeof command, argc, argv, r->checkpoint);
+    cr_fail(e, CR_E_INTERRUPTED, "interrupted after %llu steps; to go on: %s", (unsigned long long)r->steps, command);
+}
+
+/* ---- the run ---- */
+
+static void say_warning(void *user, const char *sentence)
+{
+    (void)user;
+    cr_progress_erase();
+    fprintf(stderr, "corering: warning: %s\n", sentence);
+}
+
+static void draw_progress(void *user, const struct cr_event_progress *p)
+{
+    (void)user;
+    cr_progress_draw(p);
+}
+
+/* What cr_train would find wrong, and what it would do. */
+static int dry_run(const struct cr_train_options *o, const struct cr_net *net, const struct cr_data *data,
+                   struct cr_error *e)
+{
+    struct cr_plan plan;
+    CR_TRY(cr_check_fit(net, data, e));
+    CR_TRY(cr_plan_init(&plan, o, data->train.count, e));
+
+    const double arrays = o->momentum > 0 ? 2 : 1; /* weights, momentum; each thread's own gradients, as integers */
+    const int threads = o->threads ? (int)o->threads : cr_threads_default();
+    char samples[CR_NUMBER_TEXT], held_out[CR_NUMBER_TEXT], steps[CR_NUMBER_TEXT], bytes[CR_NUMBER_TEXT], value[512];
+    printf("%s on %s\n\n", net->name, data->path);
+    cr_print_net(stdout, net);
+    printf("weights%s %s, gradients %s a thread\n", arrays > 1 ? " and momentum" : "",
+           cr_bytes(arrays * sizeof(float) * (double)net->params, bytes),
+           cr_bytes(sizeof(float) * (double)net->params, samples));
+    printf("\n%s images to train on, %s to validate, %s steps an epoch, ", cr_grouped(plan.samples, samples),
+           cr_grouped(plan.held_out ? plan.held_out : data->test.count, held_out),
+           cr_grouped(plan.steps_per_epoch, steps));
+    printf("%s in all\n", cr_grouped(plan.total_steps, steps));
+    printf("batch %ld in blocks of %ld, %d thread%s, %s\n\n", plan.batch, plan.block, threads, threads == 1 ? "" : "s",
+           cr_kernels()->isa);
+    for (const char *const *name = cr_train_option_names(); *name; name++)
+        if (cr_train_option_get(o, *name, value) == 0 && *value) printf("  %-18s %s\n", *name, value);
+    return 0;
+}
+
+/* Where events go: warnings and progress to stderr, and text or JSON to stdout, and JSON to --log. */
+struct outputs {
+    struct cr_text text;
+    struct cr_log on_stdout, file; /* with out == NULL when not asked for */
+};
+
+static int open_outputs(struct outputs *out, const struct train_args *a, struct cr_error *e)
+{
+    *out = (struct outputs){.text = {stdout, a->verbose}};
+    if (a->json) out->on_stdout.out = stdout;
+    if (!a->log) return 0;
+    const char *const path = a->log;
+    int resuming = 0;
+    const char *const *const names = cr_train_option_names();
+    for (int i = 0; names[i]; i++) resuming |= a->value[i] && strcmp(names[i], "resume") == 0;
+    out->file.out = fopen(path, resuming ? "a" : "w");
+    return out->file.out ? 0 : cr_fail_at(e, CR_E_IO, path, 0, 0, -1, "cannot write the log: %s", strerror(errno));
+}
+
+/* -CR_E_IO if the log could not be written whole and nothing worse happened. */
+static int close_outputs(struct outputs *out, const struct train_args *a, int rc, struct cr_error *e)
+{
+    if (rc < 0) {
+        cr_log_error(&out->on_stdout, e);
+        cr_log_error(&out->file, e);
+    }
+    cr_log_free(&out->on_stdout);
+    cr_log_free(&out->file);
+    if (!out->file.out) return rc;
+    const int bad = ferror(out->file.out);
+    if ((fclose(out->file.out) != 0 || bad) && rc == 0)
+        return cr_fail_at(e, CR_E_IO, a->log, 0, 0, -1, "the log could not be written whole; is the disk full?");
+    return rc;
+}
+
+static int run_with(const struct train_args *a, const struct cr_train_options *o, const struct cr_net *net,
+                    const struct cr_data *data, struct outputs *out, struct cr_train_result *result,
+                    struct cr_error *e)
+{
+    const int progress = !a->quiet && cr_progress_possible();
+    struct cr_tee tee = {.count = 1, .to = {{.warning = say_warning, .progress = progress ? draw_progress : NULL}}};
+    if (!a->json && !a->quiet) tee.to[tee.count++] = cr_text_events(&out->text);
+    if (out->on_stdout.out) tee.to[tee.count++] = cr_log_events(&out->on_stdout);
+    if (out->file.out) tee.to[tee.count++] = cr_log_events(&out->file);
+    struct cr_train_events events = cr_tee_events(&tee);
+    events.poll = cr_signals_poll;
+
+    cr_signals_watch();
+    const int rc = cr_train(o, net, data, &events, result, e);
+    cr_progress_erase();
+    return rc;
+}
+
+/* With everything open: settle the options, then train or tell the plan. */
+static int train(const struct train_args *a, const struct cr_net *net, const struct cr_data *data, struct outputs *out,
+                 int argc, char **argv, struct cr_error *e)
+{
+    struct cr_train_options o;
+    CR_TRY(settle(&o, net, a, e));
+    if (a->dry_run) return dry_run(&o, net, data, e);
+
+    struct cr_train_result result = {0};
+    const int rc = run_with(a, &o, net, data, out, &result, e);
+    if (rc == -CR_E_INTERRUPTED) say_how_to_go_on(e, argc, argv, &result);
+    if (*result.reason) {
+        const int status = rc < 0 ? cr_exit_status(e->code) : 0;
+        if (!a->json && (rc == 0 || rc == -CR_E_INTERRUPTED)) cr_text_end(&out->text, &result);
+        cr_log_end(&out->on_stdout, &result, status);
+        cr_log_end(&out->file, &result, status);
+    }
+    return rc;
+}
+
+static int open_and_train(const struct train_args *a, const struct cr_arguments *words, struct outputs *out, int argc,
+                          char **argv, struct cr_error *e)
+{
+    struct cr_net net;
+    struct cr_data data;
+    CR_TRY(cr_find_net(&net, words->word[0], e));
+    int rc = cr_find_data(&data, words->word[1], e);
+    if (rc == 0) {
+        rc = train(a, &net, &data, out, argc, argv, e);
+        cr_data_close(&data);
+    }
+    cr_net_free(&net);
+    return rc;
+}
+
+static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
+{
+    struct train_args a = {0};
+    struct cr_arguments words;
+    struct outputs out = {0};
+    int rc = cr_options_parse(self, argc, argv, &a, &words, e);
+    if (words.help) {
+        cr_options_help(self, stdout);
+    } else {
+        if (rc == 0) rc = open_outputs(&out, &a, e);
+        else if (a.json) out.on_stdout.out = stdout;
+        if (rc == 0) rc = open_and_train(&a, &words, &out, argc, argv, e);
+        rc = close_outputs(&out, &a, rc, e);
+    }
+    free(words.word);
+    return rc;
+}
+
+const struct cr_command cr_command_train = {
+    .name = "train",
+    .arguments = "NET DATA",
+    .summary = "train a network on a data set",
+    .description =
+        "Trains NET on DATA with every core, validates after each epoch and writes checkpoints.\n"
+        "The weights a run ends with depend on network, data, seed and hyper-parameters\n"
+        "alone: threads, instruction set, interruptions change the time, never a bit.\n\n"
+        "NET    a built-in network ('corering nets' lists them) or a .net file\n"
+        "DATA   mnist, fashion-mnist, synth, or a folder with IDX files",
+    .examples = "  corering train lenet5 mnist\n"
+                "  corering train lenet5 mnist -b 128 -r 0.1 --stop \"top1 >= 0.99 or time > 60s\"\n"
+                "  corering train my.net data/ --checkpoint run1 --log run1.jsonl\n"
+                "  corering train my.net data/ --resume run1\n",
+    .options = options,
+    .least = 2,
+    .most = 2,
+    .standard = library_default,
+    .run = run,
+};

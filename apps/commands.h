@@ -1,0 +1,14 @@
+/* The subcommands. Each lives in its own cmd_NAME.c and exports its table. */
+#ifndef CR_APPS_COMMANDS_H
+#define CR_APPS_COMMANDS_H
+
+#include "apps/options.h"
+#include "simd/error.h"
+
+extern const struct cr_command cr_command_train, cr_command_test, cr_command_predict, cr_command_info,
+    cr_command_data_get, cr_command_data_synth, cr_command_nets;
+
+/* Exit status of the program for an error: the documented numbers. 128 + signal for CR_E_INTERRUPTED. */
+int cr_exit_status(enum cr_err code);
+
+#endif

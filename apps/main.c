@@ -1,0 +1,136 @@
+/* corering: finds the subcommand, runs it, and turns its error into one line and the exit status. */
+#include <stdio.h>
+#include <string.h>
+
+#include "apps/commands.h"
+#include "apps/nearest.h"
+#include "apps/signals.h"
+#include "simd/kernels.h"
+#include "version.h"
+
+static const struct cr_command *const commands[] = {
+    &cr_command_train,    &cr_command_test,       &cr_command_predict, &cr_command_info,
+    &cr_command_data_get, &cr_command_data_synth, &cr_command_nets,
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+int cr_exit_status(enum cr_err code)
+{
+    switch (code) {
+    case CR_OK: return 0;
+    case CR_E_USAGE: return 2;
+    case CR_E_PEER:
+    case CR_E_TIMEOUT: return 3;
+    case CR_E_DIVERGED: return 4;
+    case CR_E_INPUT: return 5;
+    case CR_E_INTERRUPTED: return 128 + cr_signals_caught();
+    default: return 1;
+    }
+}
+
+static void print_overview(FILE *out)
+{
+    fprintf(out, "corering trains convolutional networks on CPUs; one run, one result, to the last bit.\n\n"
+                 "Usage: corering COMMAND [arguments] [options]\n\n");
+    for (int i = 0; i < COMMANDS; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "%s %s", commands[i]->name, commands[i]->arguments);
+        fprintf(out, "  %-28s %s\n", line, commands[i]->summary);
+    }
+    fprintf(out, "\n  corering COMMAND --help     the options of a command\n"
+                 "  corering --version          version, arithmetic, instruction sets\n\n"
+                 "To begin:\n"
+                 "  corering data get mnist\n"
+                 "  corering train lenet5 mnist\n");
+}
+
+static void print_version(void)
+{
+    printf("corering %s\narithmetic %d, instruction sets", CR_VERSION, CR_NUMERICS);
+    for (const char *const *name = cr_isa_names(); *name; name++) printf(" %s", *name);
+    printf("\n");
+}
+
+/* How many of the words are the command's name: `data get` is two. 0 = another command. */
+static int name_length(const struct cr_command *c, int argc, char **argv)
+{
+    const char *name = c->name;
+    for (int n = 0; n < argc; n++) {
+        const size_t length = strcspn(name, " ");
+        if (strlen(argv[n]) != length || strncmp(argv[n], name, length) != 0) return 0;
+        name += length;
+        if (*name == 0) return n + 1;
+        name++;
+    }
+    return 0;
+}
+
+static const struct cr_command *find_command(int argc, char **argv, int *length)
+{
+    for (int i = 0; i < COMMANDS; i++) {
+        *length = name_length(commands[i], argc, argv);
+        if (*length > 0) return commands[i];
+    }
+    return NULL;
+}
+
+static int unknown_command(int argc, char **argv, struct cr_error *e)
+{
+    const char *names[COMMANDS + 1] = {"help"};
+    char typed[128];
+    for (int i = 0; i < COMMANDS; i++) names[i + 1] = commands[i]->name;
+    snprintf(typed, sizeof typed, "%s", argv[0]);
+    if (strcmp(argv[0], "data") == 0) {
+        if (argc == 1 || argv[1][0] == '-')
+            return cr_fail(e, CR_E_USAGE, "'corering data' needs a word more: get or synth");
+        snprintf(typed, sizeof typed, "data %s", argv[1]);
+    }
+    const char *const near = cr_nearest(typed, names, COMMANDS + 1);
+    if (near) return cr_fail(e, CR_E_USAGE, "unknown command '%s'; did you mean '%s'?", typed, near);
+    return cr_fail(e, CR_E_USAGE, "unknown command '%s'; 'corering --help' lists all", typed);
+}
+
+static int help(int argc, char **argv, struct cr_error *e)
+{
+    int length;
+    if (argc == 0) {
+        print_overview(stdout);
+        return 0;
+    }
+    const struct cr_command *const c = find_command(argc, argv, &length);
+    if (!c) return unknown_command(argc, argv, e);
+    cr_options_help(c, stdout);
+    return 0;
+}
+
+static int run(int argc, char **argv, struct cr_error *e)
+{
+    const char *const first = argv[0];
+    int length;
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) return help(0, argv, e);
+    if (strcmp(first, "help") == 0) return help(argc - 1, argv + 1, e);
+    if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0) {
+        print_version();
+        return 0;
+    }
+    if (first[0] == '-')
+        return cr_fail(e, CR_E_USAGE, "'%s' stands before the command; see 'corering --help'", first);
+    const struct cr_command *const c = find_command(argc, argv, &length);
+    if (!c) return unknown_command(argc, argv, e);
+    return c->run(c, argc - length, argv + length, e);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_overview(stderr);
+        return cr_exit_status(CR_E_USAGE);
+    }
+    struct cr_error e = {0};
+    int rc = run(argc - 1, argv + 1, &e);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0) {
+        rc = cr_fail(&e, CR_E_IO, "standard output could not be written whole");
+    }
+    if (rc < 0) fprintf(stderr, "corering: %s\n", e.text);
+    return rc < 0 ? cr_exit_status(e.code) : 0;
+}

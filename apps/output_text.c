@@ -1,0 +1,98 @@
+#include "apps/output.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "apps/progress.h"
+#include "apps/text.h"
+#include "core/number.h"
+#include "simd/kernels.h"
+
+/* "cosine over 15 epochs", "constant, 500 steps". */
+static void print_plan(FILE *out, const struct cr_train_options *o)
+{
+    char lr[32], schedule[512], momentum[32], decay[32], total[CR_NUMBER_TEXT];
+    cr_format_double(o->lr, lr);
+    cr_format_double(o->momentum, momentum);
+    cr_format_double(o->weight_decay, decay);
+    cr_train_option_get(o, "schedule", schedule);
+    fprintf(out, "SGD, learning rate %s, %s schedule", lr, schedule);
+    if (o->momentum > 0) fprintf(out, ", %smomentum %s", o->nesterov ? "Nesterov " : "", momentum);
+    if (o->weight_decay > 0) fprintf(out, ", weight decay %s", decay);
+    if (o->steps > 0)
+        fprintf(out, "; %s steps", cr_grouped((uint64_t)o->steps, total));
+    else
+        fprintf(out, "; %ld epoch%s", o->epochs, o->epochs == 1 ? "" : "s");
+    fprintf(out, ", seed %llu\n", (unsigned long long)o->seed);
+}
+
+static void start(void *user, const struct cr_event_start *s)
+{
+    struct cr_text *const t = user;
+    const struct cr_data *const d = s->data;
+    char train[CR_NUMBER_TEXT], test[CR_NUMBER_TEXT], params[CR_NUMBER_TEXT], steps[CR_NUMBER_TEXT];
+    t->epochs = s->options->steps > 0 ? (double)s->options->steps / (double)s->steps_per_epoch
+                                      : (double)s->options->epochs;
+    fprintf(t->out, "%s on %s: %s images to train on, %s to test, %dx%dx%d, %d classes\n", s->net->name, d->path,
+            cr_grouped(d->train.count, train), cr_grouped(d->test.count, test), d->channels, d->height, d->width,
+            d->classes);
+    fprintf(t->out, "%s parameters, batch %ld in blocks of %ld, %d thread%s, %s\n", cr_grouped(s->net->params, params),
+            s->options->batch, s->block, s->threads, s->threads == 1 ? "" : "s", s->isa);
+    print_plan(t->out, s->options);
+    if (s->resumed_from)
+        fprintf(t->out, "going on from %s, step %s\n", s->resumed_from, cr_grouped(s->start_step, steps));
+    if (!s->options->no_checkpoint) fprintf(t->out, "checkpoints in %s\n", s->options->checkpoint);
+    fputc('\n', t->out);
+    fflush(t->out);
+}
+
+static void epoch(void *user, const struct cr_event_epoch *p)
+{
+    const struct cr_text *const t = user;
+    char speed[CR_NUMBER_TEXT], time[CR_NUMBER_TEXT];
+    cr_progress_erase();
+    const int decimals = p->epoch_exact == (double)p->epoch ? 0 : 2;
+    fprintf(t->out, "epoch %*.*f/%.*f  ", decimals ? 5 : 2, decimals, p->epoch_exact, t->epochs < 1 ? 2 : 0, t->epochs);
+    if (p->validated)
+        fprintf(t->out, "Top-1 %.4f +-%.4f (%ld/%ld)  Top-5 %.4f  loss %.4f  ", p->top1,
+                cr_binomial(p->top1, (double)p->count), p->correct, p->count, p->top5, p->val_loss);
+    fprintf(t->out, "train loss %.4f  %s images/s  %s\n", p->train_loss,
+            cr_grouped((uint64_t)p->images_per_s, speed), cr_duration(p->seconds, time));
+    fflush(t->out);
+}
+
+static void step(void *user, const struct cr_event_step *s)
+{
+    const struct cr_text *const t = user;
+    char number[CR_NUMBER_TEXT];
+    cr_progress_erase();
+    fprintf(t->out, "step %s  loss %.4f  rate %.6g\n", cr_grouped(s->step, number), s->loss, s->lr);
+    fflush(t->out);
+}
+
+static void checkpoint(void *user, const struct cr_event_checkpoint *c)
+{
+    const struct cr_text *const t = user;
+    if (!t->verbose) return;
+    cr_progress_erase();
+    fprintf(t->out, "checkpoint %s\n", c->file);
+    fflush(t->out);
+}
+
+struct cr_train_events cr_text_events(struct cr_text *t)
+{
+    return (struct cr_train_events){.user = t, .start = start, .epoch = epoch, .step = step, .checkpoint = checkpoint};
+}
+
+void cr_text_end(const struct cr_text *t, const struct cr_train_result *r)
+{
+    char steps[CR_NUMBER_TEXT], speed[CR_NUMBER_TEXT], time[CR_NUMBER_TEXT];
+    cr_progress_erase();
+    fprintf(t->out, "\n%s steps in %s, %s images/s", cr_grouped(r->steps, steps), cr_duration(r->seconds, time),
+            cr_grouped((uint64_t)r->images_per_s, speed));
+    if (strcmp(r->reason, "stop") == 0) fprintf(t->out, ", ended by --stop");
+    if (r->redone > 0) fprintf(t->out, ", %s redone", cr_grouped(r->redone, steps));
+    fprintf(t->out, "\nweights sha256 %s\n", r->weights_sha256);
+    if (*r->checkpoint) fprintf(t->out, "model %s\n", r->checkpoint);
+    fflush(t->out);
+}
