@@ -23,4 +23,8 @@ CR_DECLARE_KERNELS(avx2);
 CR_DECLARE_KERNELS(avx512);
 CR_DECLARE_KERNELS(neon);
 
+/* AVX-512 for 8 samples side by side: what cr_conv_avx512 and cr_linear_avx512 hand on. */
+extern const struct cr_conv_kernels cr_conv_half_avx512;
+extern const struct cr_linear_kernels cr_linear_half_avx512;
+
 #endif

@@ -1,0 +1,10 @@
+/* Convolution, AVX2: 16 registers, 12 of them accumulators. */
+#include "simd/vec_avx2.h"
+
+#define TILE_C 6
+#define TILE_X 2
+#define TILE_O 3
+#define TILE_T 4
+#define FALLBACK cr_conv_ref_fma
+#define CONV_NAME cr_conv_avx2
+#include "simd/conv_tmpl.h"

@@ -1,0 +1,10 @@
+/* Convolution, AVX-512's 32 registers with vectors of 8 floats, for 8 samples side by side. */
+#include "simd/vec_avx2.h"
+
+#define TILE_C 6
+#define TILE_X 4
+#define TILE_O 4
+#define TILE_T 5
+#define FALLBACK cr_conv_ref_fma
+#define CONV_NAME cr_conv_half_avx512
+#include "simd/conv_tmpl.h"

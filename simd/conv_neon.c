@@ -1,0 +1,10 @@
+/* Convolution, NEON: 32 registers of 4 floats. */
+#include "simd/vec_neon.h"
+
+#define TILE_C 6
+#define TILE_X 4
+#define TILE_O 4
+#define TILE_T 5
+#define FALLBACK cr_conv_ref
+#define CONV_NAME cr_conv_neon
+#include "simd/conv_tmpl.h"

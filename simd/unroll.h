@@ -1,0 +1,11 @@
+/* Ask for a small loop with constant bounds to be unrolled whole, so that arrays it indexes become registers. */
+#ifndef CR_SIMD_UNROLL_H
+#define CR_SIMD_UNROLL_H
+
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#endif
