@@ -22,6 +22,15 @@ void cr_kernels_fill(struct cr_kernels *t, unsigned flags)
 #if CR_HAVE_FMA
     if (flags & CR_CPU_FMA) *t = TABLE("ref", ref_fma);
 #endif
+#if CR_HAVE_AVX2
+    if (flags & CR_CPU_AVX2) *t = TABLE("avx2", avx2);
+#endif
+#if CR_HAVE_AVX512
+    if (flags & CR_CPU_AVX512) *t = TABLE("avx512", avx512);
+#endif
+#if CR_HAVE_NEON
+    if (flags & CR_CPU_NEON) *t = TABLE("neon", neon);
+#endif
 }
 
 /* The levels by name, ascending. A level's flags include those of the levels below it. */
