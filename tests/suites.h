@@ -7,5 +7,7 @@ Suite *stop_suite(void);
 Suite *json_suite(void);
 Suite *number_suite(void);
 Suite *sha256_suite(void);
+Suite *checkpoint_suite(void);
+Suite *safetensors_suite(void);
 
 #endif
