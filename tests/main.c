@@ -20,6 +20,10 @@ static const struct {
     { "sha256", sha256_suite },
     { "checkpoint", checkpoint_suite },
     { "safetensors", safetensors_suite },
+    { "rng", rng_suite },
+    { "data", data_suite },
+    { "synth", synth_suite },
+    { "picture", picture_suite },
     { NULL, NULL },
 };
 

@@ -9,5 +9,9 @@ Suite *number_suite(void);
 Suite *sha256_suite(void);
 Suite *checkpoint_suite(void);
 Suite *safetensors_suite(void);
+Suite *rng_suite(void);
+Suite *data_suite(void);
+Suite *synth_suite(void);
+Suite *picture_suite(void);
 
 #endif
