@@ -131,8 +131,10 @@ static int info(const char *word, struct cr_error *e)
     struct stat s;
     if (cr_is_builtin_net(word)) return info_net(word, e);
     if (cr_is_builtin_data(word)) return info_data(word, e);
-    if (stat(word, &s) == 0 && S_ISDIR(s.st_mode))
-        return is_run_folder(word) ? info_checkpoint(word, e) : info_data(word, e);
+    if (stat(word, &s) < 0)
+        return cr_fail(e, CR_E_INPUT, "'%s' is no built-in network or data set, and there is no such file or folder",
+                       word);
+    if (S_ISDIR(s.st_mode)) return is_run_folder(word) ? info_checkpoint(word, e) : info_data(word, e);
     if (ends_with(word, ".safetensors")) return info_checkpoint(word, e);
     return info_net(word, e);
 }

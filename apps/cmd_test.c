@@ -111,10 +111,10 @@ static void print_worst(const struct tested *t)
         if (count == 0) printf("\nWorst classes\n\n");
         told[count] = worst;
         const int first = mistaken_for(t, worst, -1), second = mistaken_for(t, worst, first);
-        printf("  %-*s  %6.2f%% correct, taken for %s %llu times", name, cr_class_name(t->state, worst),
+        printf("  %-*s  %6.2f%% correct, taken for %s (%llu times)", name, cr_class_name(t->state, worst),
                100 * recall(t, worst), cr_class_name(t->state, first), (unsigned long long)cell(t, worst, first));
         if (second >= 0)
-            printf(", for %s %llu times", cr_class_name(t->state, second), (unsigned long long)cell(t, worst, second));
+            printf(", %s (%llu)", cr_class_name(t->state, second), (unsigned long long)cell(t, worst, second));
         printf("\n");
     }
 }

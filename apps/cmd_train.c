@@ -175,25 +175,26 @@ static void append_word(char *text, size_t size, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+%@";
     const size_t used = strlen(text);
-    if (strspn(word, plain) == strlen(word) && *word)
-        snprintf(text + used, size - used, " %s", word);
-    else
-        snprintf(text + used, size - used, " '%s'", word);
+    const char *const quote = *word && strspn(word, plain) == strlen(word) ? "" : "'";
+    snprintf(text + used, size - used, "%s%s%s%s", used ? " " : "", quote, word, quote);
 }
 
+/* The words of this run, with --resume in front where no -- can hide it. */
 static void command_that_goes_on(char *text, size_t size, int argc, char **argv, const char *checkpoint)
 {
     char folder[640];
     snprintf(folder, sizeof folder, "%s", checkpoint);
-    snprintf(text, size, "corering train");
+    *text = 0;
+    append_word(text, size, cr_program);
+    append_word(text, size, "train");
+    append_word(text, size, "--resume");
+    append_word(text, size, dirname(folder));
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--resume") == 0)
             i++;
         else if (strncmp(argv[i], "--resume=", 9) != 0)
             append_word(text, size, argv[i]);
     }
-    append_word(text, size, "--resume");
-    append_word(text, size, dirname(folder));
 }
 
 static void say_how_to_go_on(struct cr_error *e, int argc, char **argv, const struct cr_train_result *r)
@@ -259,7 +260,7 @@ static int open_outputs(struct outputs *out, const struct train_args *a, struct 
 {
     *out = (struct outputs){.text = {stdout, a->verbose}};
     if (a->json) out->on_stdout.out = stdout;
-    if (!a->log) return 0;
+    if (!a->log || a->dry_run) return 0;
     const char *const path = a->log;
     int resuming = 0;
     const char *const *const names = cr_train_option_names();

@@ -8,6 +8,9 @@
 extern const struct cr_command cr_command_train, cr_command_test, cr_command_predict, cr_command_info,
     cr_command_data_get, cr_command_data_synth, cr_command_nets;
 
+/* The program as the user called it. */
+extern const char *cr_program;
+
 /* Exit status of the program for an error: the documented numbers. 128 + signal for CR_E_INTERRUPTED. */
 int cr_exit_status(enum cr_err code);
 

@@ -14,6 +14,8 @@ static const struct cr_command *const commands[] = {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
+const char *cr_program = "corering";
+
 int cr_exit_status(enum cr_err code)
 {
     switch (code) {
@@ -28,17 +30,24 @@ int cr_exit_status(enum cr_err code)
     }
 }
 
+/* The commands whose names begin with `group`, a line each. */
+static void print_commands(const char *group, FILE *out)
+{
+    for (int i = 0; i < COMMANDS; i++) {
+        char line[64];
+        if (strncmp(commands[i]->name, group, strlen(group)) != 0) continue;
+        snprintf(line, sizeof line, "%s %s", commands[i]->name, commands[i]->arguments);
+        fprintf(out, "  %-28s %s\n", line, commands[i]->summary);
+    }
+}
+
 static void print_overview(FILE *out)
 {
     fprintf(out, "corering trains convolutional networks on CPUs; one run, one result, to the last bit.\n\n"
                  "Usage: corering COMMAND [arguments] [options]\n\n");
-    for (int i = 0; i < COMMANDS; i++) {
-        char line[64];
-        snprintf(line, sizeof line, "%s %s", commands[i]->name, commands[i]->arguments);
-        fprintf(out, "  %-28s %s\n", line, commands[i]->summary);
-    }
-    fprintf(out, "\n  corering COMMAND --help     the options of a command\n"
-                 "  corering --version          version, arithmetic, instruction sets\n\n"
+    print_commands("", out);
+    fprintf(out, "\n  corering COMMAND --help      the options of a command\n"
+                 "  corering --version           version, arithmetic, instruction sets\n\n"
                  "To begin:\n"
                  "  corering data get mnist\n"
                  "  corering train lenet5 mnist\n");
@@ -90,11 +99,21 @@ static int unknown_command(int argc, char **argv, struct cr_error *e)
     return cr_fail(e, CR_E_USAGE, "unknown command '%s'; 'corering --help' lists all", typed);
 }
 
+static int is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static int help(int argc, char **argv, struct cr_error *e)
 {
     int length;
     if (argc == 0) {
         print_overview(stdout);
+        return 0;
+    }
+    if (argc == 1 && strcmp(argv[0], "data") == 0) {
+        printf("Usage: corering data get|synth [arguments] [options]\n\n");
+        print_commands("data ", stdout);
         return 0;
     }
     const struct cr_command *const c = find_command(argc, argv, &length);
@@ -107,7 +126,8 @@ static int run(int argc, char **argv, struct cr_error *e)
 {
     const char *const first = argv[0];
     int length;
-    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) return help(0, argv, e);
+    if (is_help(first)) return help(0, argv, e);
+    if (argc == 2 && is_help(argv[1])) return help(1, argv, e);
     if (strcmp(first, "help") == 0) return help(argc - 1, argv + 1, e);
     if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0) {
         print_version();
@@ -117,6 +137,7 @@ static int run(int argc, char **argv, struct cr_error *e)
         return cr_fail(e, CR_E_USAGE, "'%s' stands before the command; see 'corering --help'", first);
     const struct cr_command *const c = find_command(argc, argv, &length);
     if (!c) return unknown_command(argc, argv, e);
+    CR_TRY(cr_isa_choose(NULL, e)); /* a CR_ISA this machine cannot follow is told, not passed over */
     return c->run(c, argc - length, argv + length, e);
 }
 
@@ -126,11 +147,11 @@ int main(int argc, char **argv)
         print_overview(stderr);
         return cr_exit_status(CR_E_USAGE);
     }
+    cr_program = argv[0];
     struct cr_error e = {0};
     int rc = run(argc - 1, argv + 1, &e);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0)
         rc = cr_fail(&e, CR_E_IO, "standard output could not be written whole");
-    }
     if (rc < 0) fprintf(stderr, "corering: %s\n", e.text);
     return rc < 0 ? cr_exit_status(e.code) : 0;
 }

@@ -6,7 +6,7 @@
 #include "apps/progress.h"
 #include "apps/text.h"
 #include "core/number.h"
-#include "simd/kernels.h"
+#include "core/worker.h"
 
 /* "cosine over 15 epochs", "constant, 500 steps". */
 static void print_plan(FILE *out, const struct cr_train_options *o)
@@ -38,26 +38,34 @@ static void start(void *user, const struct cr_event_start *s)
             d->classes);
     fprintf(t->out, "%s parameters, batch %ld in blocks of %ld, %d thread%s, %s\n", cr_grouped(s->net->params, params),
             s->options->batch, s->block, s->threads, s->threads == 1 ? "" : "s", s->isa);
+    if (t->verbose)
+        fprintf(t->out, "kernels %s, %d samples side by side\n", s->isa, cr_lanes(s->block));
     print_plan(t->out, s->options);
     if (s->resumed_from)
         fprintf(t->out, "going on from %s, step %s\n", s->resumed_from, cr_grouped(s->start_step, steps));
     if (!s->options->no_checkpoint) fprintf(t->out, "checkpoints in %s\n", s->options->checkpoint);
-    fputc('\n', t->out);
+    fprintf(t->out, "\n%7s  %-15s  %11s  %6s  %7s  %7s  %9s  %8s\n", "epoch", "Top-1", "correct", "Top-5", "loss",
+            "train", "images/s", "time");
     fflush(t->out);
 }
 
+/* A row of the table whose head `start` prints. */
 static void epoch(void *user, const struct cr_event_epoch *p)
 {
     const struct cr_text *const t = user;
-    char speed[CR_NUMBER_TEXT], time[CR_NUMBER_TEXT];
+    char number[CR_NUMBER_TEXT], correct[2 * CR_NUMBER_TEXT] = "-";
     cr_progress_erase();
-    const int decimals = p->epoch_exact == (double)p->epoch ? 0 : 2;
-    fprintf(t->out, "epoch %*.*f/%.*f  ", decimals ? 5 : 2, decimals, p->epoch_exact, t->epochs < 1 ? 2 : 0, t->epochs);
+    snprintf(number, sizeof number, "%.*f/%.*f", p->epoch_exact == (double)p->epoch ? 0 : 2, p->epoch_exact,
+             t->epochs < 1 ? 2 : 0, t->epochs);
+    snprintf(correct, sizeof correct, "%ld/%ld", p->correct, p->count);
+    fprintf(t->out, "%7s", number);
     if (p->validated)
-        fprintf(t->out, "Top-1 %.4f +-%.4f (%ld/%ld)  Top-5 %.4f  loss %.4f  ", p->top1,
-                cr_binomial(p->top1, (double)p->count), p->correct, p->count, p->top5, p->val_loss);
-    fprintf(t->out, "train loss %.4f  %s images/s  %s\n", p->train_loss,
-            cr_grouped((uint64_t)p->images_per_s, speed), cr_duration(p->seconds, time));
+        fprintf(t->out, "  %.4f +-%.4f  %11s  %.4f  %7.4f", p->top1, cr_binomial(p->top1, (double)p->count), correct,
+                p->top5, p->val_loss);
+    else
+        fprintf(t->out, "  %15s  %11s  %6s  %7s", "-", "-", "-", "-");
+    fprintf(t->out, "  %7.4f  %9s  %8s\n", p->train_loss, cr_grouped((uint64_t)p->images_per_s, number),
+            cr_duration(p->seconds, correct));
     fflush(t->out);
 }
 

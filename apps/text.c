@@ -42,19 +42,24 @@ const char *cr_scaled(double n, char text[CR_NUMBER_TEXT])
     return with_unit(n, 1000, unit, 5, text);
 }
 
+const char *cr_clock(double seconds, char text[CR_NUMBER_TEXT])
+{
+    if (!(seconds >= 0 && seconds < 1e9)) {
+        snprintf(text, CR_NUMBER_TEXT, "?");
+        return text;
+    }
+    const long s = (long)(seconds + 0.5);
+    if (s < 3600)
+        snprintf(text, CR_NUMBER_TEXT, "%ld:%02ld", s / 60, s % 60);
+    else
+        snprintf(text, CR_NUMBER_TEXT, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    return text;
+}
+
 const char *cr_duration(double seconds, char text[CR_NUMBER_TEXT])
 {
-    if (!(seconds >= 0) || seconds > 1e9) {
-        snprintf(text, CR_NUMBER_TEXT, "?");
-    } else if (seconds < 60) {
-        snprintf(text, CR_NUMBER_TEXT, "%.1f s", seconds);
-    } else {
-        const long s = (long)(seconds + 0.5);
-        if (s < 3600)
-            snprintf(text, CR_NUMBER_TEXT, "%ld:%02ld", s / 60, s % 60);
-        else
-            snprintf(text, CR_NUMBER_TEXT, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-    }
+    if (!(seconds >= 0 && seconds < 60)) return cr_clock(seconds, text);
+    snprintf(text, CR_NUMBER_TEXT, "%.1f s", seconds);
     return text;
 }
 

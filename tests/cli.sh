@@ -1,0 +1,228 @@
+#!/bin/sh
+# The program from outside: what it understands, and what it says when it does not. Every bad input must give one line
+# on stderr that names cause and place, the documented exit status, and no file left behind.
+set -u
+bad=0
+pass() { echo "ok - $1"; }
+miss() { echo "not ok - $1: $2"; bad=1; }
+
+run() { "$CORERING" "$@" >out 2>err </dev/null; status=$?; }
+
+files_here() { find . ! -name out ! -name err ! -name before ! -name after | sort; }
+
+# fails STATUS PATTERN WORDS...: the program ends with STATUS and one line that matches PATTERN, and leaves no file.
+fails() {
+    want=$1 pattern=$2; shift 2
+    files_here >before
+    run "$@"
+    files_here >after
+    if test $status != "$want"; then miss "$*" "status $status, not $want: $(head -n 1 err)"
+    elif test "$(wc -l <err)" != 1; then miss "$*" "$(wc -l <err) lines on stderr"
+    elif ! grep -q "^corering: .*$pattern" err; then miss "$*" "says: $(cat err)"
+    elif ! cmp -s before after; then miss "$*" "files: $(diff before after | tr '\n' ' ')"
+    else pass "$(head -c 150 err | tr -d '\n')"
+    fi
+}
+
+# works NAME PATTERN WORDS...: status 0, nothing on stderr, and PATTERN in what is printed.
+works() {
+    name=$1 pattern=$2; shift 2
+    run "$@"
+    if test $status != 0 || test -s err; then miss "$name" "status $status, $(head -n 1 err)"
+    elif ! grep -qe "$pattern" out; then miss "$name" "no '$pattern' in what it prints"
+    else pass "$name"
+    fi
+}
+
+weights() { sed -n 's/^weights sha256 //p' out; }
+
+# same NAME A B: two results are there and equal.
+same() { if test "$2" && test "$2" = "$3"; then pass "$1"; else miss "$1" "'$2' is not '$3'"; fi; }
+
+cd "$WORK" || exit 1
+HOME=$WORK XDG_CACHE_HOME=$WORK/cache
+export HOME XDG_CACHE_HOME
+unset CORERING_DATA CR_ISA 2>/dev/null
+"$CORERING" data synth data --train 500 --test 100 >/dev/null || { echo "not ok - cannot draw digits"; exit 1; }
+
+echo "# help and version"
+works "--version" '^corering [0-9]' --version
+works "--help" 'train NET DATA' --help
+works "help" 'train NET DATA' help
+sed 's/\\-/-/g' "$SRCDIR/apps/man/corering.1" >man
+for command in train test predict info "data get" "data synth" nets; do
+    # shellcheck disable=SC2086 # two words
+    works "$command --help" "^Usage: corering $command" $command --help
+    # shellcheck disable=SC2086
+    works "help $command" "^Usage: corering $command" help $command
+    undocumented=
+    for option in $(sed -n 's/^  .*\(--[a-z0-9-]*\).*/\1/p' out); do
+        grep -qe "$option" man || undocumented="$undocumented $option"
+    done
+    same "the man page knows the options of $command" "none:" "none:$undocumented"
+done
+works "help stands before what is wrong" '^Usage' train --help -b 6x
+
+echo "# words and options"
+fails 2 "unknown command 'trian'; did you mean 'train'?" trian linear data
+fails 2 "unknown command 'qwertz'" qwertz
+fails 2 "get or synth" data
+fails 2 "did you mean 'data get'?" data gte mnist
+fails 2 "needs NET DATA" train linear
+fails 2 "what to do with 'more'" train linear data more
+fails 2 "'--batchsize'.*did you mean --batch-size?" train linear data --batchsize 5
+fails 2 "unknown option '--hosts'" train linear data --hosts 5
+fails 2 "unknown option '-z'" train linear data -z
+fails 2 "needs a value" train linear data --seed
+fails 2 "needs a value" train linear data --seed --json
+fails 2 "takes no value" train linear data --nesterov=1
+fails 2 "batch-size '-5'" train linear data -b -5
+fails 2 "batch-size '6x'" train linear data -b 6x
+fails 2 "batch-size '0'" train linear data -b 0
+fails 2 "batch-size '6x'" train -b 6x linear data
+fails 2 "learning-rate 'nan'" train linear data -r nan
+fails 2 "schedule 'cosin'" train linear data --schedule cosin
+fails 2 "column 9" train linear data --stop 'top1 >= high'
+fails 2 "sse" train linear data --isa sse
+fails 2 "seed" data synth elsewhere --seed -1
+
+works "-b 32 behind the arguments" sha256 train linear data -q --no-checkpoint --steps 5 -b 32
+reference=$(weights)
+works "in front of them" sha256 train -q --no-checkpoint --steps 5 -b 32 linear data
+same "the same run" "$reference" "$(weights)"
+works "as -b32, --steps=5, between them" sha256 train linear -b32 --steps=5 data -q --no-checkpoint
+same "the same run" "$reference" "$(weights)"
+works "as --batch-size=32, before --" sha256 train --batch-size=32 -q --no-checkpoint --steps 5 -- linear data
+same "the same run" "$reference" "$(weights)"
+works "the last of two wins" sha256 train linear data -b 16 -b 32 -q --no-checkpoint --steps 5
+same "the same run" "$reference" "$(weights)"
+works "another seed" sha256 train linear data -b 32 --seed 2 -q --no-checkpoint --steps 5
+if test "$(weights)" = "$reference"; then miss "another seed, another run" "same weights"; else
+    pass "another seed, another run"; fi
+
+echo "# networks"
+fails 5 "no network 'lenet6'; did you mean lenet5?" train lenet6 data
+fails 5 "nowhere.net" train nowhere.net data
+net() { printf 'input 1x28x28\n%s\n' "$1" >bad.net; }
+net 'convo 6 5x5';                          fails 5 'bad.net:2:1: .*convo' train bad.net data
+net 'conv 6 29x29';                         fails 5 'bad.net:2' train bad.net data
+net 'conv six 5x5';                         fails 5 'bad.net:2:6' train bad.net data
+net 'linear 60000
+linear 60000
+softmax';                                   fails 5 'bad.net:3' train bad.net data
+net 'linear 5
+softmax';                                   fails 5 'classes' train bad.net data
+printf 'input 3x32x32\nlinear 10\nsoftmax\n' >bad.net; fails 5 '3x32x32' train bad.net data
+: >bad.net;                                 fails 5 'bad.net' train bad.net data
+rm bad.net
+
+echo "# data"
+fails 5 "nowhere: no such folder" train linear nowhere
+fails 5 "did you mean mnist?" train linear mnits
+fails 5 "corering data get mnist" train linear mnist
+fails 5 "corering data synth $WORK/cache" train linear synth
+# broken FILE COMMAND...: a copy of the data whose FILE (a new copy, $file) the command has spoilt.
+broken() {
+    rm -rf broken && cp -R data broken && file=broken/$1 && shift && "$@"
+}
+patch() { printf "$1" | dd of="$file" bs=1 seek="$2" conv=notrunc 2>/dev/null; }
+shorten() { head -c "$1" "$file" >short && mv short "$file"; }
+images=train-images-idx3-ubyte labels=train-labels-idx1-ubyte
+broken $images patch '\001' 2;      fails 5 "$images, byte 2: not an IDX file" train linear broken
+broken $images shorten 10;          fails 5 "$images" train linear broken
+broken $images shorten 100000;      fails 5 "$images" train linear broken
+broken $images shorten 0;           fails 5 "$images" train linear broken
+broken $labels patch '\000' 6;      fails 5 "train-" train linear broken
+broken t10k-labels-idx1-ubyte patch '\143' 20; fails 5 "t10k-labels-idx1-ubyte.* 99" train linear broken
+broken $images rm broken/$images;   fails 5 "$images" train linear broken
+rm -rf broken
+
+echo "# checkpoints"
+works "train" '^model run/step-' train linear data -e 2 --checkpoint run
+works "test" '^Top-1' test run data
+works "test as JSON" '"confusion":\[\[' test run data --json
+works "info of a run" 'weights sha256' info run
+works "info of a data set" 'fingerprint' info data
+works "info of a network" '7,850 parameters' info linear
+works "predict" 't10k-images-idx3-ubyte:2  [0-9]  [01]\.[0-9]' predict run data/t10k-images-idx3-ubyte:2-3
+fails 2 "run holds the checkpoints of another run" train linear data --checkpoint run
+fails 5 "nowhere" test nowhere data
+fails 5 "data holds no checkpoint" test data data
+fails 5 "no image 100" predict run data/t10k-images-idx3-ubyte:100
+fails 5 "nowhere.pgm" predict run nowhere.pgm
+fails 2 "expected FILE:INDEX" predict run nowhere:x
+fails 5 "another network" train mlp data --resume run
+fails 2 "batch-size 64, not 32" train linear data --resume run -b 32
+newest=$(ls run/*.safetensors | tail -n 1)
+size=$(wc -c <"$newest")
+mkdir spoilt && file=spoilt/$(basename "$newest")
+cp "$newest" "$file"; patch '\377' $((size - 40));   fails 5 "$file" test spoilt data
+cp "$newest" "$file"; patch 'x' 30;                  fails 5 "$file" train linear data --resume spoilt
+cp "$newest" "$file"; shorten $((size - 1));         fails 5 "$file" predict spoilt data/t10k-images-idx3-ubyte
+: >"$file";                                          fails 5 "$file" info spoilt
+rm -r spoilt
+
+echo "# pictures"
+{ printf 'P5 2 2 255\n'; printf '\000\377\377\000'; } >small.pgm
+works "a PGM of another size" 'resized to 28x28' predict run small.pgm
+{ printf 'P2 40 40 9\n'; i=0; while test $i -lt 1600; do
+    case $((i % 40)) in 1[5-9]) echo 0 ;; *) echo 9 ;; esac; i=$((i + 1)); done; } >dark.pgm
+works "dark on light" 'inverted' predict run dark.pgm
+printf 'P5 99 99 255\nabc' >short.pgm;               fails 5 "short.pgm" predict run short.pgm
+printf 'P5 99999999 99999999 255\n' >huge.pgm;       fails 5 "huge.pgm" predict run huge.pgm
+printf '\211PNG\r\n\032\n' >a.png;                   fails 5 "a.png: not a PGM" predict run a.png
+
+echo "# places that cannot be written"
+fails 1 "/proc/none" train linear data --checkpoint /proc/none/run
+fails 1 "/proc/none" train linear data --log /proc/none/log
+fails 1 "/proc/none" data synth /proc/none/digits
+"$CORERING" nets >/dev/full 2>err; status=$?
+same "a full standard output ends with status 1" 1 $status
+if unshare -rm true 2>/dev/null; then
+    mkdir disk
+    # A disk of 100 KB, which the first checkpoint of lenet5 overfills; a disk that is read-only.
+    unshare -rm sh -c 'mount -t tmpfs -o size=100k none disk && "$0" train lenet5 data --steps 2 --checkpoint disk/run \
+        >out 2>err; echo $? >status; find disk -type f >files' "$CORERING"
+    same "a full disk ends with status 1" 1 "$(cat status)"
+    same "one line, naming the cause" 1 "$(grep -c '^corering: disk/run.*No space left' err)"
+    same "no half-written file" "none:" "none:$(cat files)"
+    unshare -rm sh -c 'mount -t tmpfs -o ro none disk && "$0" train lenet5 data --checkpoint disk/run >out 2>err
+        echo $? >status' "$CORERING"
+    same "a read-only disk ends with status 1" 1 "$(cat status)"
+    same "one line, naming the cause" 1 "$(grep -c '^corering: disk/run.*Read-only' err)"
+else
+    echo "skip - full and read-only disks: no mount namespaces here"
+fi
+
+echo "# JSON lines"
+works "--json" '^{"event":"end","v":1,"reason":"epochs","status":0' train linear data -e 2 --json --no-checkpoint
+same "start, two epochs, end" "start epoch epoch end " "$(sed 's/^{"event":"\([a-z]*\)".*}$/\1/' out | tr '\n' ' ')"
+works "--log beside text" '^weights' train linear data -e 2 --no-checkpoint --log log --log-every 8
+same "with steps" "start step epoch step epoch end " "$(sed 's/^{"event":"\([a-z]*\)".*}$/\1/' log | tr '\n' ' ')"
+run train linear data --json -b 6x
+same "errors are events too" 1 "$(grep -c '^{"event":"error","v":1,"code":"usage","message":".*6x' out)"
+run train nowhere.net data --json
+same "with the file" 1 "$(grep -c '"code":"input".*"file":"nowhere.net"' out)"
+works "--dry-run" '7,850 parameters' train linear data --dry-run --checkpoint dry
+same "does nothing" "none:" "none:$(ls -d dry model 2>/dev/null)"
+
+echo "# signals"
+works "the whole run" sha256 train linear data -e 150 --no-checkpoint -q
+reference=$(weights)
+"$CORERING" train linear data -e 150 -q --checkpoint cut --log cut.log >out 2>err &
+pid=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    grep -q '"epoch"' cut.log 2>/dev/null && break
+    sleep 0.1
+done
+kill -TERM $pid; wait $pid; status=$?
+same "SIGTERM ends with 143" 143 $status
+same "after a checkpoint" 1 "$(grep -c '^model cut/step-' out)"
+command=$(sed -n 's/^corering: .*to go on: [^ ]* //p' err)
+# shellcheck disable=SC2086 # the words of a command
+run $command
+same "the command it says goes on to the same weights" "$reference" "$(weights)"
+
+leftover=$(find . -name '*.tmp*')
+same "no temporary file anywhere" "none:" "none:$leftover"
+exit $bad
