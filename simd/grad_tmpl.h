@@ -38,13 +38,12 @@ static inline void sum_step(size_t i, int parts, uint32_t *const *part, uint32_t
     vi_store_n(sum + i, total, n);
 }
 
-void ISA(cr_sum)(size_t n, int parts, uint32_t *const *part, uint32_t *sum)
+void ISA(cr_sum)(size_t from, size_t to, int parts, uint32_t *const *part, uint32_t *sum)
 {
-    const size_t whole = n / VL * VL;
-    const int rest = (int)(n - whole);
+    size_t i = from;
 
-    for (size_t i = 0; i < whole; i += VL) sum_step(i, parts, part, sum, VL);
-    if (rest) sum_step(whole, parts, part, sum, rest);
+    for (; i + VL <= to; i += VL) sum_step(i, parts, part, sum, VL);
+    if (i < to) sum_step(i, parts, part, sum, (int)(to - i));
 }
 
 /* |a| < 2^-100 becomes +0, so that nothing lingers as a subnormal; NaN stays. */
