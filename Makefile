@@ -76,7 +76,7 @@ $(BIN): $(APP_OBJS) $(LIB)
 
 $(O)/corering-static: $(APP_OBJS) $(LIB)
 	$(call say,LINK)
-	$(Q)$(LINK) -static $^ $(LIBS) -o $@
+	$(Q)$(LINK) $(STATIC_FLAGS) $^ $(LIBS) -o $@
 
 $(O)/%.o: $(srcdir)/%.c $(O)/flags
 	@mkdir -p $(@D)

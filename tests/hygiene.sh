@@ -37,7 +37,7 @@ tab=$(printf '\t')
 # shellcheck disable=SC2086 # a list of files
 {
     check "no tabs, no blanks at line ends" "$(grep -nE "$tab| \$" $sources)"
-    check "lines of at most 120 columns" "$(LC_ALL=C.UTF-8 grep -nE '^.{121}' $sources)"
-    check "no unfinished business" "$(grep -nE 'TODO|FIXME|XXX|#if 0' $sources)"
+    check "lines of at most 120 columns" "$(LC_ALL=C.UTF-8 grep -nE '^.{121}' $sources | cut -d: -f1,2)"
+    check "no unfinished business" "$(grep -nE 'TODO|FIXME|#if 0' $sources)"
 }
 exit $bad
