@@ -33,6 +33,8 @@ static const struct cr_option get_options[] = {
 static int run_script(const struct get_args *a, const char *name, struct cr_error *e)
 {
     char folder[512];
+    if (strcmp(name, "mnist") != 0 && strcmp(name, "fashion-mnist") != 0)
+        return cr_fail(e, CR_E_USAGE, "no data set '%s' to get: there are mnist and fashion-mnist", name);
     cr_cache_folder(name, folder);
     /* posix_spawn takes char *const[] and promises not to change the strings. */
     union {
@@ -60,7 +62,8 @@ static int run_script(const struct get_args *a, const char *name, struct cr_erro
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR) return cr_fail(e, CR_E_IO, "lost /bin/sh: %s", strerror(errno));
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
-    return cr_fail(e, CR_E_IO, "data set %s is not here; the lines above say why", name);
+    const int network = WIFEXITED(status) && WEXITSTATUS(status) == 3;
+    return cr_fail(e, network ? CR_E_PEER : CR_E_IO, "data set %s is not here; the lines above say why", name);
 }
 
 static int run_get(const struct cr_command *self, int argc, char **argv, struct cr_error *e)

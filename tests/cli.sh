@@ -84,6 +84,7 @@ fails 2 "learning-rate 'nan'" train linear data -r nan
 fails 2 "schedule 'cosin'" train linear data --schedule cosin
 fails 2 "column 9" train linear data --stop 'top1 >= high'
 fails 2 "sse" train linear data --isa sse
+fails 2 "no data set 'cifar'" data get cifar
 fails 2 "seed" data synth elsewhere --seed -1
 
 works "-b 32 behind the arguments" sha256 train linear data -q --no-checkpoint --steps 5 -b 32
@@ -207,9 +208,9 @@ works "--dry-run" '7,850 parameters' train linear data --dry-run --checkpoint dr
 same "does nothing" "none:" "none:$(ls -d dry model 2>/dev/null)"
 
 echo "# signals"
-works "the whole run" sha256 train linear data -e 150 --no-checkpoint -q
+works "the whole run" sha256 train linear data -e 150 -t 1 --no-checkpoint -q
 reference=$(weights)
-"$CORERING" train linear data -e 150 -q --checkpoint cut --log cut.log >out 2>err &
+"$CORERING" train linear data -e 150 -t 2 -q --checkpoint cut --log cut.log >out 2>err &
 pid=$!
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     grep -q '"epoch"' cut.log 2>/dev/null && break
