@@ -179,8 +179,8 @@ static int check_whole(struct cr_safetensors *s, struct cr_error *e)
                               "this tensor does not begin where the one before it ends");
     if (at != s->size - s->payload_at)
         return cr_fail_at(e, CR_E_INPUT, s->path, 0, 0, (long long)s->size,
-                          "the file ends here, but its tensors have %llu bytes and %llu are there; it is cut short or "
-                          "damaged",
+                          "the file ends here, but its tensors have %llu bytes and %llu are there: it is cut short or "
+                          "damaged; use another one",
                           (unsigned long long)at, (unsigned long long)(s->size - s->payload_at));
     return 0;
 }
@@ -229,7 +229,7 @@ static int open_all(struct cr_safetensors *s, const char *path, struct cr_error 
     for (int i = 7; i >= 0; i--) length = length << 8 | prefix[i];
     if (length > CR_SAFETENSORS_HEADER || length > s->size - sizeof prefix)
         return cr_fail_at(e, CR_E_INPUT, path, 0, 0, 0,
-                          "this is not a safetensors file, or it is cut short: its header should have %llu bytes",
+                          "this is not a safetensors file, or it is damaged: its header should have %llu bytes",
                           (unsigned long long)length);
     s->payload_at = sizeof prefix + length;
     s->header = malloc((size_t)length + 1);
@@ -300,7 +300,8 @@ int cr_safetensors_verify(const struct cr_safetensors *s, struct cr_error *e)
     cr_sha256_hex(digest, hex);
     if (strcmp(hex, digits) != 0)
         return cr_fail_at(e, CR_E_INPUT, s->path, 0, 0, -1,
-                          "the file is damaged: its contents do not agree with the checksum at byte %llu",
+                          "the file is damaged: its contents do not agree with the checksum at byte %llu; use another "
+                          "checkpoint of the run",
                           (unsigned long long)at);
     return 0;
 }

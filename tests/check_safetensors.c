@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700
 
 #include <check.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,10 @@
 #include "core/safetensors.h"
 #include "simd/sha256.h"
 #include "tests/suites.h"
+
+/* A fuzz target is a file of its own, with the one name that fuzzers know. */
+#define LLVMFuzzerTestOneInput fuzz_safetensors
+#include "tests/fuzz/fuzz_safetensors.c"
 
 static char folder[64], path[96];
 
@@ -181,6 +186,7 @@ static const struct {
     { "{\"a\":" T("F32", "[4294967296,4294967296]", "[0,0]") "}", 0 },
     { "{\"a\":" T("F32", "[18446744073709551616]", "[0,4]") "}", 4 },
     { "{\"a\":" T("U8", "[18446744073709551615]", "[0,18446744073709551615]") "}", 4 },
+    { "{\"a\":" T("F32", "[1]", "[0,4]") ",\"b\":" T("U8", "[18446744073709551612]", "[4,0]") "}", 0 },
     { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4 },
     { "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4 },
     { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"more\":1}}", 4 },
@@ -224,6 +230,21 @@ START_TEST(refuses_wrong_length)
         write_raw(length[i], "{}", 0);
         ck_assert_msg(open_code(&e) == -CR_E_INPUT, "header length %llu passes", (unsigned long long)length[i]);
     }
+}
+END_TEST
+
+/* 16 MB of header are read, a byte more is not, although the file has it. */
+START_TEST(limits_the_header)
+{
+    static char header[CR_SAFETENSORS_HEADER + 2];
+    struct cr_error e;
+    memset(header, ' ', sizeof header - 1);
+    memcpy(header, "{}", 2);
+    write_raw(CR_SAFETENSORS_HEADER + 1, header, 0);
+    ck_assert_int_eq(open_code(&e), -CR_E_INPUT);
+    header[CR_SAFETENSORS_HEADER] = 0;
+    write_raw(CR_SAFETENSORS_HEADER, header, 0);
+    ck_assert_int_eq(open_code(&e), 0);
 }
 END_TEST
 
@@ -319,6 +340,32 @@ START_TEST(no_folder_to_write_to)
 }
 END_TEST
 
+/* What fuzzing starts from and what it once found. The source folder is told by tests/run. */
+START_TEST(fuzz_corpus)
+{
+    const char *source = getenv("SRCDIR");
+    if (!source) return;
+    static uint8_t bytes[1 << 16];
+    char corpus[512], name[1024];
+    int files = 0;
+    snprintf(corpus, sizeof corpus, "%s/tests/fuzz/safetensors", source);
+    DIR *dir = opendir(corpus);
+    ck_assert_msg(dir != NULL, "no folder %s", corpus);
+    for (const struct dirent *entry; (entry = readdir(dir));) {
+        if (entry->d_name[0] == '.') continue;
+        snprintf(name, sizeof name, "%s/%s", corpus, entry->d_name);
+        FILE *f = fopen(name, "rb");
+        ck_assert_ptr_nonnull(f);
+        const size_t n = fread(bytes, 1, sizeof bytes, f);
+        fclose(f);
+        fuzz_safetensors(bytes, n);
+        files++;
+    }
+    closedir(dir);
+    ck_assert_int_ge(files, 7);
+}
+END_TEST
+
 Suite *safetensors_suite(void)
 {
     Suite *s = suite_create("safetensors");
@@ -330,11 +377,13 @@ Suite *safetensors_suite(void)
     tcase_add_loop_test(tc, accepts_foreign, 0, FOREIGN);
     tcase_add_loop_test(tc, refuses_hostile, 0, HOSTILE);
     tcase_add_test(tc, refuses_wrong_length);
+    tcase_add_test(tc, limits_the_header);
     tcase_add_test(tc, refuses_what_is_no_file);
     tcase_add_test(tc, refuses_any_changed_byte);
     tcase_add_test(tc, refuses_any_other_length);
     tcase_add_test(tc, failed_write_leaves_the_old_file);
     tcase_add_test(tc, no_folder_to_write_to);
+    tcase_add_test(tc, fuzz_corpus);
     suite_add_tcase(s, tc);
     return s;
 }
