@@ -1,3 +1,4 @@
+/* Atomic files by temporary name, fsync and rename. EINTR and short writes go on. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "core/file.h"

@@ -1,3 +1,4 @@
+/* The JSON reader and writer, and the UTF-8 they share. */
 #include "core/json.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* Decimal numbers without the locale: strtod and printf, fenced in. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "core/number.h"

@@ -1,3 +1,4 @@
+/* Reading and writing safetensors files. Little-endian on every machine. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "core/safetensors.h"

@@ -1,3 +1,4 @@
+/* SHA-256 in plain C, 16 rounds unrolled so that the eight variables never move. */
 #include "simd/sha256.h"
 
 #include <string.h>

@@ -29,7 +29,8 @@ static int skips(const char *text, size_t n, size_t *at)
 }
 
 static const char *const good[] = {
-    "0", "-1", "10.25", "1e5", "-0.5E-3", "true", "false", "null", "\"\"", "[]", "{}", " [ 1 , 2 ] ", "[[[[[[[[]]]]]]]]",
+    "0", "-1", "10.25", "1e5", "-0.5E-3", "true", "false", "null", "\"\"", "[]", "{}", " [ 1 , 2 ] ",
+    "[[[[[[[[]]]]]]]]",
     "{\"a\":1,\"b\":[true,{\"c\":null}]}", "\"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80\"", "\"\\ud83d\\ude00\"",
     "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e4\"", "\t\r\n{ } \n",
 };
@@ -84,7 +85,8 @@ END_TEST
 
 START_TEST(reads_values)
 {
-    char text[] = "{\"s\":\"\\u00e4\\ud83d\\ude00\\n\",\"n\":18446744073709551615,\"x\":-2.5e-1,\"l\":[1,2,3],\"o\":{}}";
+    char text[] = "{\"s\":\"\\u00e4\\ud83d\\ude00\\n\",\"n\":18446744073709551615,\"x\":-2.5e-1,"
+                  "\"l\":[1,2,3],\"o\":{}}";
     struct cr_json j;
     uint64_t n = 0, sum = 0;
     double x = 0;

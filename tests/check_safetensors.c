@@ -224,7 +224,7 @@ END_TEST
 
 START_TEST(refuses_wrong_length)
 {
-    static const uint64_t length[] = { 3, 1, 0, 100, (16 << 20) + 1, 1ull << 32, 1ull << 63, UINT64_MAX, UINT64_MAX - 7 };
+    static const uint64_t length[] = { 3, 1, 0, 100, 16 << 20, 1ull << 32, 1ull << 63, UINT64_MAX, UINT64_MAX - 7 };
     for (size_t i = 0; i < sizeof length / sizeof *length; i++) {
         struct cr_error e;
         write_raw(length[i], "{}", 0);

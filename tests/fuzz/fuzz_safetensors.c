@@ -1,7 +1,7 @@
 /* Fuzz target: any bytes as a safetensors file and as a checkpoint. `make check` replays tests/fuzz/safetensors/.
  *
- *     clang -std=c11 -g -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_safetensors.c obj/libcorering.a -fopenmp \
- *         -lz -lm -o fuzz && TMPDIR=/dev/shm ./fuzz -max_len=8192 CORPUS tests/fuzz/safetensors
+ *     clang -std=c11 -g -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_safetensors.c obj/libcorering.a \
+ *         -fopenmp -lz -lm -o fuzz && TMPDIR=/dev/shm ./fuzz -max_len=8192 CORPUS tests/fuzz/safetensors
  *
  * The checksum would keep nearly every changed file from the code behind it. So a file with a sound structure is
  * written again, with a checksum that agrees, and loaded as a checkpoint. */
