@@ -5,23 +5,26 @@
  * (image, pixel) to the bottom; done log2(images) times it is the index (pixel, image). */
 #include "simd/kernels.h"
 #include "simd/tables.h"
+#include "simd/unroll.h"
 
 enum { STRIP = 16, MAX_LANES = 16 }; /* pixels taken at a time */
 
 /* out[pixel][lane] = row[lane][pixel], for STRIP pixels and `lanes` rows. */
-static inline void interleave(int lanes, const uint8_t *const *row, size_t from, uint8_t *out)
+static inline __attribute__((always_inline)) void interleave(int lanes, const uint8_t *const *row, size_t from, uint8_t *out)
 {
     vb a[MAX_LANES], b[MAX_LANES];
 
-    for (int i = 0; i < lanes; i++) a[i] = vb_load(row[i] + from);
-    for (int step = 1; step < lanes; step *= 2) {
-        for (int i = 0; i < lanes / 2; i++) {
+    UNROLL for (int i = 0; i < lanes; i++) a[i] = vb_load(row[i] + from);
+    UNROLL for (int step = 1; step < lanes; step *= 2)
+    {
+        UNROLL for (int i = 0; i < lanes / 2; i++)
+        {
             b[2 * i] = vb_zip_low(a[i], a[i + lanes / 2]);
             b[2 * i + 1] = vb_zip_high(a[i], a[i + lanes / 2]);
         }
-        memcpy(a, b, (size_t)lanes * sizeof *a);
+        UNROLL for (int i = 0; i < lanes; i++) a[i] = b[i];
     }
-    for (int i = 0; i < lanes; i++) vb_store(out + STRIP * i, a[i]);
+    UNROLL for (int i = 0; i < lanes; i++) vb_store(out + STRIP * i, a[i]);
 }
 
 /* The same for the last `count` < STRIP pixels. */
@@ -32,7 +35,7 @@ static void interleave_rest(int lanes, const uint8_t *const *row, size_t from, s
 }
 
 /* One plane of one group. scale and shift: of STRIP neighbouring floats of x, so of 16 / lanes pixels. */
-static inline void load_plane(int lanes, const uint8_t *const *row, size_t from, size_t pixels, const float *scale,
+static inline __attribute__((always_inline)) void load_plane(int lanes, const uint8_t *const *row, size_t from, size_t pixels, const float *scale,
                               const float *shift, float *x)
 {
     uint8_t bytes[STRIP * MAX_LANES];

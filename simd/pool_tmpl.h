@@ -1,5 +1,7 @@
-/* Pooling, vectors across the samples of a group: the template, included after a vec_*.h. With one sample a group
- * (lanes 1) the reference does the work. */
+/* Pooling, vectors across the samples of a group: the template, included after a vec_*.h and
+ *     POOL(name)      what this file's tables are called
+ *     SMALLER(name)   the tables for groups of fewer than VL samples
+ */
 #include <string.h>
 
 #include "simd/kernels.h"
@@ -22,12 +24,6 @@ static inline ptrdiff_t out_at(struct column p, int y, int x)
     return p.out + ((ptrdiff_t)y * p.c->out_w + x) * p.lanes;
 }
 
-/* Lanes in a vector: VL, or 8 where VL is 16. */
-static inline int width(int lanes) { return VL <= 8 || lanes >= VL ? VL : lanes; }
-
-static inline vf get(struct column p, const float *from) { return vf_load_n(from, width(p.lanes)); }
-static inline void put(struct column p, float *to, vf v) { vf_store_n(to, v, width(p.lanes)); }
-
 /* The loops over a column's windows. kh and kw are arguments so that the compiler can unroll the common 2x2. */
 static inline void max_forward_column(struct column p, int kh, int kw, const float *x, float *y)
 {
@@ -35,13 +31,13 @@ static inline void max_forward_column(struct column p, int kh, int kw, const flo
 
     for (int oy = 0; oy < p.c->out_h; oy++)
         for (int ox = 0; ox < p.c->out_w; ox++) {
-            vf max = get(p, x + in_at(p, oy * stride, ox * stride));
+            vf max = vf_load(x + in_at(p, oy * stride, ox * stride));
             for (int ky = 0; ky < kh; ky++)
                 for (int kx = 0; kx < kw; kx++) {
-                    const vf v = get(p, x + in_at(p, oy * stride + ky, ox * stride + kx));
+                    const vf v = vf_load(x + in_at(p, oy * stride + ky, ox * stride + kx));
                     max = vf_select(vf_gt(v, max), v, max);
                 }
-            put(p, y + out_at(p, oy, ox), max);
+            vf_store(y + out_at(p, oy, ox), max);
         }
 }
 
@@ -54,22 +50,22 @@ static inline void max_backward_column(struct column p, int kh, int kw, int over
 
     for (int oy = 0; oy < p.c->out_h; oy++)
         for (int ox = 0; ox < p.c->out_w; ox++) {
-            vf max = get(p, x + in_at(p, oy * stride, ox * stride)), winner = vf_zero();
+            vf max = vf_load(x + in_at(p, oy * stride, ox * stride)), winner = vf_zero();
             for (int ky = 0; ky < kh; ky++)
                 for (int kx = 0; kx < kw; kx++) {
-                    const vf v = get(p, x + in_at(p, oy * stride + ky, ox * stride + kx));
+                    const vf v = vf_load(x + in_at(p, oy * stride + ky, ox * stride + kx));
                     const vm greater = vf_gt(v, max);
                     max = vf_select(greater, v, max);
                     winner = vf_select(greater, vf_set1((float)(ky * kw + kx)), winner);
                 }
 
-            const vf gradient = get(p, dy + out_at(p, oy, ox));
+            const vf gradient = vf_load(dy + out_at(p, oy, ox));
             for (int ky = 0; ky < kh; ky++)
                 for (int kx = 0; kx < kw; kx++) {
                     float *to = dx + in_at(p, oy * stride + ky, ox * stride + kx);
                     const vm won = vf_eq(winner, vf_set1((float)(ky * kw + kx)));
                     const vf v = vf_select(won, gradient, vf_zero());
-                    put(p, to, overlap ? vf_add(get(p, to), v) : v);
+                    vf_store(to, overlap ? vf_add(vf_load(to), v) : v);
                 }
         }
 }
@@ -84,8 +80,8 @@ static inline void avg_forward_column(struct column p, int kh, int kw, const flo
             vf sum = vf_zero();
             for (int ky = 0; ky < kh; ky++)
                 for (int kx = 0; kx < kw; kx++)
-                    sum = vf_add(sum, get(p, x + in_at(p, oy * stride + ky, ox * stride + kx)));
-            put(p, y + out_at(p, oy, ox), vf_mul(sum, share));
+                    sum = vf_add(sum, vf_load(x + in_at(p, oy * stride + ky, ox * stride + kx)));
+            vf_store(y + out_at(p, oy, ox), vf_mul(sum, share));
         }
 }
 
@@ -96,11 +92,11 @@ static inline void avg_backward_column(struct column p, int kh, int kw, int over
 
     for (int oy = 0; oy < p.c->out_h; oy++)
         for (int ox = 0; ox < p.c->out_w; ox++) {
-            const vf gradient = get(p, dy + out_at(p, oy, ox));
+            const vf gradient = vf_load(dy + out_at(p, oy, ox));
             for (int ky = 0; ky < kh; ky++)
                 for (int kx = 0; kx < kw; kx++) {
                     float *to = dx + in_at(p, oy * stride + ky, ox * stride + kx);
-                    put(p, to, vf_fma(gradient, share, overlap ? get(p, to) : vf_zero()));
+                    vf_store(to, vf_fma(gradient, share, overlap ? vf_load(to) : vf_zero()));
                 }
         }
 }
@@ -108,13 +104,13 @@ static inline void avg_backward_column(struct column p, int kh, int kw, int over
 /* Column number `i` of a block: its planes (groups x channels), each in lanes / VL columns. */
 static int columns(const struct cr_conv *c, struct cr_samples s)
 {
-    return cr_groups(s) * c->in_c * (s.lanes / width(s.lanes));
+    return cr_groups(s) * c->in_c * (s.lanes / VL);
 }
 
 static struct column column(const struct cr_conv *c, struct cr_samples s, int i)
 {
-    const int per_plane = s.lanes / width(s.lanes);
-    const ptrdiff_t plane = i / per_plane, lane = i % per_plane * width(s.lanes);
+    const int per_plane = s.lanes / VL;
+    const ptrdiff_t plane = i / per_plane, lane = i % per_plane * VL;
     const ptrdiff_t in = (ptrdiff_t)c->in_h * c->in_w, out = (ptrdiff_t)c->out_h * c->out_w;
     return (struct column){ c, s.lanes, plane * in * s.lanes + lane, plane * out * s.lanes + lane };
 }
@@ -134,8 +130,8 @@ static void clear(const struct cr_conv *c, struct cr_samples s, float *dx)
 
 static void max_forward(const struct cr_conv *c, struct cr_samples s, const float *x, float *y)
 {
-    if (s.lanes == 1) {
-        cr_maxpool_ref.forward(c, s, x, y);
+    if (s.lanes < VL) {
+        SMALLER(cr_maxpool).forward(c, s, x, y);
         return;
     }
     for (int i = 0; i < columns(c, s); i++) {
@@ -149,8 +145,8 @@ static void max_forward(const struct cr_conv *c, struct cr_samples s, const floa
 
 static void max_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy, float *dx)
 {
-    if (s.lanes == 1) {
-        cr_maxpool_ref.backward(c, s, x, dy, dx);
+    if (s.lanes < VL) {
+        SMALLER(cr_maxpool).backward(c, s, x, dy, dx);
         return;
     }
     clear(c, s, dx);
@@ -165,8 +161,8 @@ static void max_backward(const struct cr_conv *c, struct cr_samples s, const flo
 
 static void avg_forward(const struct cr_conv *c, struct cr_samples s, const float *x, float *y)
 {
-    if (s.lanes == 1) {
-        cr_avgpool_ref.forward(c, s, x, y);
+    if (s.lanes < VL) {
+        SMALLER(cr_avgpool).forward(c, s, x, y);
         return;
     }
     for (int i = 0; i < columns(c, s); i++) {
@@ -180,8 +176,8 @@ static void avg_forward(const struct cr_conv *c, struct cr_samples s, const floa
 
 static void avg_backward(const struct cr_conv *c, struct cr_samples s, const float *dy, float *dx)
 {
-    if (s.lanes == 1) {
-        cr_avgpool_ref.backward(c, s, dy, dx);
+    if (s.lanes < VL) {
+        SMALLER(cr_avgpool).backward(c, s, dy, dx);
         return;
     }
     clear(c, s, dx);
@@ -194,5 +190,5 @@ static void avg_backward(const struct cr_conv *c, struct cr_samples s, const flo
     }
 }
 
-const struct cr_maxpool_kernels ISA(cr_maxpool) = { max_forward, max_backward };
-const struct cr_avgpool_kernels ISA(cr_avgpool) = { avg_forward, avg_backward };
+const struct cr_maxpool_kernels POOL(cr_maxpool) = { max_forward, max_backward };
+const struct cr_avgpool_kernels POOL(cr_avgpool) = { avg_forward, avg_backward };

@@ -23,8 +23,10 @@ CR_DECLARE_KERNELS(avx2);
 CR_DECLARE_KERNELS(avx512);
 CR_DECLARE_KERNELS(neon);
 
-/* AVX-512 for 8 samples side by side: what cr_conv_avx512 and cr_linear_avx512 hand on. */
+/* AVX-512 for 8 samples side by side: what the modules' _avx512 tables hand on. */
 extern const struct cr_conv_kernels cr_conv_half_avx512;
 extern const struct cr_linear_kernels cr_linear_half_avx512;
+extern const struct cr_maxpool_kernels cr_maxpool_half_avx512;
+extern const struct cr_avgpool_kernels cr_avgpool_half_avx512;
 
 #endif

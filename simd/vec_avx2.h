@@ -23,8 +23,19 @@ static inline vf vf_zero(void) { return _mm256_setzero_ps(); }
 static inline vf vf_set1(float a) { return _mm256_set1_ps(a); }
 static inline vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
-static inline vf vf_load_n(const float *p, int n) { return _mm256_maskload_ps(p, vec_first(n)); }
-static inline void vf_store_n(float *p, vf a, int n) { _mm256_maskstore_ps(p, vec_first(n), a); }
+/* Masked access is slow here, and compilers do not see when a constant n makes the mask full. */
+#define ALL_LANES(n) (__builtin_constant_p(n) && (n) == VL)
+static inline vf vf_load_n(const float *p, int n)
+{
+    return ALL_LANES(n) ? vf_load(p) : _mm256_maskload_ps(p, vec_first(n));
+}
+static inline void vf_store_n(float *p, vf a, int n)
+{
+    if (ALL_LANES(n))
+        vf_store(p, a);
+    else
+        _mm256_maskstore_ps(p, vec_first(n), a);
+}
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
@@ -42,8 +53,17 @@ static inline vf vf_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m);
 static inline vi vi_set1(int32_t a) { return _mm256_set1_epi32(a); }
 static inline vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 static inline void vi_store(void *p, vi a) { _mm256_storeu_si256((__m256i *)p, a); }
-static inline vi vi_load_n(const void *p, int n) { return _mm256_maskload_epi32((const int *)p, vec_first(n)); }
-static inline void vi_store_n(void *p, vi a, int n) { _mm256_maskstore_epi32((int *)p, vec_first(n), a); }
+static inline vi vi_load_n(const void *p, int n)
+{
+    return ALL_LANES(n) ? vi_load(p) : _mm256_maskload_epi32((const int *)p, vec_first(n));
+}
+static inline void vi_store_n(void *p, vi a, int n)
+{
+    if (ALL_LANES(n))
+        vi_store(p, a);
+    else
+        _mm256_maskstore_epi32((int *)p, vec_first(n), a);
+}
 static inline vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 static inline vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 static inline vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
