@@ -84,9 +84,9 @@ const struct cr_command cr_command_data_get = {
     .arguments = "NAME",
     .summary = "find or download a data set, verified",
     .description =
-        "Brings the data set NAME (mnist or fashion-mnist) to this machine: looks into --from,\n"
-        "$CORERING_DATA and the system's folders, then asks public mirrors with curl or wget.\n"
-        "Every file is checked against its SHA-256 before it is put in place.",
+        "Brings the data set NAME (mnist or fashion-mnist) to this machine: looks into\n"
+        "--from, $CORERING_DATA and the system's folders, then asks public mirrors with\n"
+        "curl or wget. Every file is checked by its SHA-256 before it is put in place.",
     .examples = "  corering data get mnist\n"
                 "  corering data get mnist --from /media/usb --to data/mnist\n",
     .options = get_options,
@@ -137,9 +137,9 @@ const struct cr_command cr_command_data_synth = {
     .name = "data synth",
     .arguments = "DIR",
     .summary = "draw synthetic digits",
-    .description = "Draws digits of 28x28 (strokes with random slant, scale, thickness, distortion and noise)\n"
-                   "and writes them to DIR as IDX files, in place of MNIST where there is no network. The same\n"
-                   "seed gives the same bytes on every machine.",
+    .description = "Draws digits of 28x28 (strokes with random slant, scale, thickness, distortion\n"
+                   "and noise) and writes them to DIR as IDX files, in place of MNIST where there is\n"
+                   "no network. The same seed gives the same bytes on every machine.",
     .examples = "  corering data synth digits && corering train lenet5 digits\n",
     .options = synth_options,
     .least = 1,

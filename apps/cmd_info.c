@@ -13,6 +13,8 @@
 #include "apps/text.h"
 #include "core/checkpoint.h"
 
+enum { CLASSES = 10 }; /* of a checkpoint, listed by name */
+
 static const struct cr_option options[] = {{0}};
 
 static int info_net(const char *word, struct cr_error *e)
@@ -52,8 +54,9 @@ static void print_run(const struct cr_net *net, const struct cr_state *s)
         printf("  best Top-1         %.4f at step %s\n", s->best_top1, cr_grouped(s->best_step, number));
     printf("  data fingerprint   %016llx\n", (unsigned long long)s->data_fingerprint);
     print_normalization(&s->normalization);
-    printf("  classes           ");
-    for (int k = 0; k < s->classes; k++) printf(" %s", cr_class_name(s, k));
+    printf("  classes            %d:", s->classes);
+    for (int k = 0; k < s->classes && k < CLASSES; k++) printf("%s %s", k ? "," : "", cr_class_name(s, k));
+    if (s->classes > CLASSES) printf(" and %d more", s->classes - CLASSES);
     cr_net_hash(net, s->params, hash);
     printf("\n  weights sha256     %s\n", hash);
     cr_state_hash(s, net, hash);
@@ -155,8 +158,8 @@ const struct cr_command cr_command_info = {
     .name = "info",
     .arguments = "NET|CHECKPOINT|DATA",
     .summary = "layers, a run's history, what a data set holds",
-    .description = "Tells of a network its layers, shapes, parameters, arithmetic and memory; of a checkpoint\n"
-                   "also the run it is of; of a data set its images, classes and statistics.",
+    .description = "Tells of a network its layers, shapes, parameters, arithmetic and memory; of a\n"
+                   "checkpoint also the run it is of; of a data set its images, classes, statistics.",
     .examples = "  corering info lenet5\n"
                 "  corering info model/20260102_030405\n"
                 "  corering info mnist\n",

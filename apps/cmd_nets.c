@@ -55,9 +55,9 @@ static int run(const struct cr_command *self, int argc, char **argv, struct cr_e
 const struct cr_command cr_command_nets = {
     .name = "nets",
     .arguments = "[NET]",
-    .summary = "list the built-in networks, or print one as a .net file",
-    .description = "Without an argument lists the built-in networks. With NET prints its text, as a start\n"
-                   "for one of your own.",
+    .summary = "list the built-in networks, or print one",
+    .description = "Lists the built-in networks; with NET prints the text of one, as a start for one\n"
+                   "of your own.",
     .examples = "  corering nets\n"
                 "  corering nets lenet5 > my.net\n",
     .options = options,

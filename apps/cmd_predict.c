@@ -329,11 +329,13 @@ const struct cr_command cr_command_predict = {
     .summary = "class and probability of images",
     .description =
         "Tells the most probable classes of each image.\n\n"
-        "CHECKPOINT   a .safetensors file of 'corering train', or a run's folder (its newest)\n"
-        "FILE         a PGM or PPM picture of any size: light on dark or dark on light (then it is\n"
-        "             inverted), cropped to what is drawn, scaled and centred as MNIST's digits are\n"
-        "             unless it has the network's size already; whatever is done is said\n"
-        "FILE:N       entry N of an IDX file (.gz too); FILE:M-N entries M to N; FILE its first 10",
+        "CHECKPOINT   a .safetensors file of 'corering train', or the folder of a run,\n"
+        "             whose newest is taken\n"
+        "FILE         a PGM or PPM picture of any size. Dark on light is inverted; unless\n"
+        "             it has the network's size already it is cropped to what is drawn,\n"
+        "             scaled and centred like MNIST's digits. Whatever is done is said.\n"
+        "FILE:N       entry N of an IDX file, plain or .gz; FILE:M-N entries M to N;\n"
+        "             FILE alone its first 10",
     .examples = "  corering predict model/20260102_030405 digit.pgm\n"
                 "  corering predict model/20260102_030405 t10k-images-idx3-ubyte.gz:0-99\n",
     .options = options,

@@ -111,10 +111,10 @@ static void print_worst(const struct tested *t)
         if (count == 0) printf("\nWorst classes\n\n");
         told[count] = worst;
         const int first = mistaken_for(t, worst, -1), second = mistaken_for(t, worst, first);
-        printf("  %-*s  %6.2f%% correct, taken for %s (%llu times)", name, cr_class_name(t->state, worst),
+        printf("  %-*s  %6.2f%% correct, taken for %s (%llux)", name, cr_class_name(t->state, worst),
                100 * recall(t, worst), cr_class_name(t->state, first), (unsigned long long)cell(t, worst, first));
         if (second >= 0)
-            printf(", %s (%llu)", cr_class_name(t->state, second), (unsigned long long)cell(t, worst, second));
+            printf(", %s (%llux)", cr_class_name(t->state, second), (unsigned long long)cell(t, worst, second));
         printf("\n");
     }
 }
@@ -214,9 +214,11 @@ const struct cr_command cr_command_test = {
     .name = "test",
     .arguments = "CHECKPOINT DATA",
     .summary = "Top-1, Top-5, loss, confusion matrix",
-    .description = "Tests a trained network on the test set of DATA.\n\n"
-                   "CHECKPOINT   a .safetensors file of 'corering train', or a run's folder (its newest)\n"
-                   "DATA         mnist, fashion-mnist, synth, or a folder with IDX files",
+    .description =
+        "Tests a trained network on the test set of DATA.\n\n"
+        "CHECKPOINT   a .safetensors file of 'corering train', or the folder of a run,\n"
+        "             whose newest is taken\n"
+        "DATA         mnist, fashion-mnist, synth, or a folder with IDX files",
     .examples = "  corering test model/20260102_030405 mnist\n",
     .options = options,
     .least = 2,

@@ -258,7 +258,7 @@ struct outputs {
 
 static int open_outputs(struct outputs *out, const struct train_args *a, struct cr_error *e)
 {
-    *out = (struct outputs){.text = {stdout, a->verbose}};
+    *out = (struct outputs){.text = {.out = stdout, .verbose = a->verbose}};
     if (a->json) out->on_stdout.out = stdout;
     if (!a->log || a->dry_run) return 0;
     const char *const path = a->log;
@@ -361,9 +361,10 @@ const struct cr_command cr_command_train = {
     .arguments = "NET DATA",
     .summary = "train a network on a data set",
     .description =
-        "Trains NET on DATA with every core, validates after each epoch and writes checkpoints.\n"
-        "The weights a run ends with depend on network, data, seed and hyper-parameters\n"
-        "alone: threads, instruction set, interruptions change the time, never a bit.\n\n"
+        "Trains NET on DATA with every core, validates after each epoch, writes\n"
+        "checkpoints. The weights a run ends with depend on network, data, seed and\n"
+        "hyper-parameters alone: threads, instruction set and interruptions change the\n"
+        "time, never a bit.\n\n"
         "NET    a built-in network ('corering nets' lists them) or a .net file\n"
         "DATA   mnist, fashion-mnist, synth, or a folder with IDX files",
     .examples = "  corering train lenet5 mnist\n"

@@ -43,7 +43,7 @@ static void print_commands(const char *group, FILE *out)
 
 static void print_overview(FILE *out)
 {
-    fprintf(out, "corering trains convolutional networks on CPUs; one run, one result, to the last bit.\n\n"
+    fprintf(out, "corering trains convolutional networks on CPUs: one run, one result.\n\n"
                  "Usage: corering COMMAND [arguments] [options]\n\n");
     print_commands("", out);
     fprintf(out, "\n  corering COMMAND --help      the options of a command\n"

@@ -17,7 +17,7 @@ enum { CR_EVENT_VERSION = 1 };
 struct cr_text {
     FILE *out;
     int verbose;   /* also kernels, and checkpoints as they are written */
-    double epochs; /* of the whole run; set by the start event */
+    double epochs; /* of the whole run, from the start event; 0 = it was not told (--quiet) */
 };
 /* The members of an events table that print to *t. */
 struct cr_train_events cr_text_events(struct cr_text *t);

@@ -109,7 +109,8 @@ void cr_text_end(const struct cr_text *t, const struct cr_train_result *r)
 {
     char steps[CR_NUMBER_TEXT], speed[CR_NUMBER_TEXT], time[CR_NUMBER_TEXT];
     cr_progress_erase();
-    fprintf(t->out, "\n%s steps in %s, %s images/s", cr_grouped(r->steps, steps), cr_duration(r->seconds, time),
+    if (t->epochs > 0) fputc('\n', t->out);
+    fprintf(t->out, "%s steps in %s, %s images/s", cr_grouped(r->steps, steps), cr_duration(r->seconds, time),
             cr_grouped((uint64_t)r->images_per_s, speed));
     if (strcmp(r->reason, "stop") == 0) fprintf(t->out, ", ended by --stop");
     if (t->verbose) fprintf(t->out, ", %s redone", cr_grouped(r->redone, steps));
