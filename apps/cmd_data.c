@@ -23,10 +23,18 @@ struct get_args {
 };
 
 static const struct cr_option get_options[] = {
-    {0, "from", NULL, "DIR", "look here first", NULL, cr_option_text, offsetof(struct get_args, from)},
-    {0, "to", NULL, "DIR", "put the files here", "${XDG_CACHE_HOME:-~/.cache}/corering/NAME", cr_option_text,
-     offsetof(struct get_args, to)},
-    {0},
+    { .name = "from",
+      .argument = "DIR",
+      .help = "look here first",
+      .set = cr_option_text,
+      .offset = offsetof(struct get_args, from) },
+    { .name = "to",
+      .argument = "DIR",
+      .help = "put the files here",
+      .standard = "${XDG_CACHE_HOME:-~/.cache}/corering/NAME",
+      .set = cr_option_text,
+      .offset = offsetof(struct get_args, to) },
+    { 0 },
 };
 
 /* sh reads the script as an argument, so nothing is written to disk and stdin stays the user's. */
@@ -68,7 +76,7 @@ static int run_script(const struct get_args *a, const char *name, struct cr_erro
 
 static int run_get(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
-    struct get_args a = {0};
+    struct get_args a = { 0 };
     struct cr_arguments words;
     int rc = cr_options_parse(self, argc, argv, &a, &words, e);
     if (words.help)
@@ -83,10 +91,9 @@ const struct cr_command cr_command_data_get = {
     .name = "data get",
     .arguments = "NAME",
     .summary = "find or download a data set, verified",
-    .description =
-        "Brings the data set NAME (mnist or fashion-mnist) to this machine: looks into\n"
-        "--from, $CORERING_DATA and the system's folders, then asks public mirrors with\n"
-        "curl or wget. Every file is checked by its SHA-256 before it is put in place.",
+    .description = "Brings the data set NAME (mnist or fashion-mnist) to this machine: looks into\n"
+                   "--from, $CORERING_DATA and the system's folders, then asks public mirrors with\n"
+                   "curl or wget. Every file is checked by its SHA-256 before it is put in place.",
     .examples = "  corering data get mnist\n"
                 "  corering data get mnist --from /media/usb --to data/mnist\n",
     .options = get_options,
@@ -103,17 +110,33 @@ struct synth_args {
 };
 
 static const struct cr_option synth_options[] = {
-    {0, "seed", NULL, "N", "another seed, other digits", "1", cr_option_seed, offsetof(struct synth_args, seed)},
-    {0, "train", NULL, "N", "images to train on", "60000", cr_option_count, offsetof(struct synth_args, train)},
-    {0, "test", NULL, "N", "images to test on", "10000", cr_option_count, offsetof(struct synth_args, test)},
-    {0},
+    { .name = "seed",
+      .argument = "N",
+      .help = "another seed, other digits",
+      .standard = "1",
+      .set = cr_option_seed,
+      .offset = offsetof(struct synth_args, seed) },
+    { .name = "train",
+      .argument = "N",
+      .help = "images to train on",
+      .standard = "60000",
+      .set = cr_option_count,
+      .offset = offsetof(struct synth_args, train) },
+    { .name = "test",
+      .argument = "N",
+      .help = "images to test on",
+      .standard = "10000",
+      .set = cr_option_count,
+      .offset = offsetof(struct synth_args, test) },
+    { 0 },
 };
 
 static int synth(const struct synth_args *a, const char *folder, struct cr_error *e)
 {
     char train[CR_NUMBER_TEXT], test[CR_NUMBER_TEXT];
-    if (a->train == 0 || a->test == 0) return cr_fail(e, CR_E_USAGE, "a data set needs at least one image to %s",
-                                                      a->train == 0 ? "train on" : "test on");
+    if (a->train == 0 || a->test == 0)
+        return cr_fail(e, CR_E_USAGE, "a data set needs at least one image to %s",
+                       a->train == 0 ? "train on" : "test on");
     CR_TRY(cr_synth_write(folder, a->seed, (size_t)a->train, (size_t)a->test, e));
     printf("%s: %s digits to train on, %s to test\n", folder, cr_grouped((uint64_t)a->train, train),
            cr_grouped((uint64_t)a->test, test));
@@ -122,7 +145,7 @@ static int synth(const struct synth_args *a, const char *folder, struct cr_error
 
 static int run_synth(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
-    struct synth_args a = {.seed = 1, .train = 60000, .test = 10000};
+    struct synth_args a = { .seed = 1, .train = 60000, .test = 10000 };
     struct cr_arguments words;
     int rc = cr_options_parse(self, argc, argv, &a, &words, e);
     if (words.help)

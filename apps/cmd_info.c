@@ -15,7 +15,7 @@
 
 enum { CLASSES = 10 }; /* of a checkpoint, listed by name */
 
-static const struct cr_option options[] = {{0}};
+static const struct cr_option options[] = { { 0 } };
 
 static int info_net(const char *word, struct cr_error *e)
 {
@@ -35,7 +35,9 @@ static int info_net(const char *word, struct cr_error *e)
 static void print_normalization(const struct cr_normalization *z)
 {
     static const char *const kind[] = {
-        [CR_NORMALIZE_STD] = "std", [CR_NORMALIZE_UNIT] = "unit", [CR_NORMALIZE_NONE] = "none",
+        [CR_NORMALIZE_STD] = "std",
+        [CR_NORMALIZE_UNIT] = "unit",
+        [CR_NORMALIZE_NONE] = "none",
         [CR_NORMALIZE_GIVEN] = "given",
     };
     printf("  normalisation      %s", kind[z->kind]);

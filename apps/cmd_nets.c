@@ -8,7 +8,7 @@
 #include "apps/find.h"
 #include "apps/text.h"
 
-static const struct cr_option options[] = {{0}};
+static const struct cr_option options[] = { { 0 } };
 
 /* What the first comment line says of a network. */
 static void print_line(const struct cr_builtin *b, const struct cr_net *net)

@@ -15,9 +15,9 @@
 #include "core/number.h"
 
 enum {
-    TOP = 3,          /* classes told of each image */
-    FIRST = 10,       /* entries of an IDX file shown when no range is given */
-    AT_ONCE = 1024,   /* images evaluated together */
+    TOP = 3,        /* classes told of each image */
+    FIRST = 10,     /* entries of an IDX file shown when no range is given */
+    AT_ONCE = 1024, /* images evaluated together */
 };
 
 struct predict_args {
@@ -26,11 +26,23 @@ struct predict_args {
 };
 
 static const struct cr_option options[] = {
-    {0, "json", NULL, NULL, "a JSON line per image instead of text", NULL, cr_option_switch,
-     offsetof(struct predict_args, json)},
-    {'t', "threads", NULL, "N", "threads", "one per core", cr_option_count, offsetof(struct predict_args, threads)},
-    {0, "isa", NULL, "NAME", "instruction set: ref, avx2, avx512 or neon", "the best", cr_option_isa, 0},
-    {0},
+    { .name = "json",
+      .help = "a JSON line per image instead of text",
+      .set = cr_option_switch,
+      .offset = offsetof(struct predict_args, json) },
+    { .letter = 't',
+      .name = "threads",
+      .argument = "N",
+      .help = "threads",
+      .standard = "one per core",
+      .set = cr_option_count,
+      .offset = offsetof(struct predict_args, threads) },
+    { .name = "isa",
+      .argument = "NAME",
+      .help = "instruction set: ref, avx2, avx512 or neon",
+      .standard = "the best",
+      .set = cr_option_isa },
+    { 0 },
 };
 
 /* The trained network and where its answers go. */
@@ -45,7 +57,7 @@ struct oracle {
 /* One image's way here. */
 struct origin {
     const char *file;
-    long long index;    /* in an IDX file; -1 = the file is the image */
+    long long index; /* in an IDX file; -1 = the file is the image */
     int inverted, resized;
 };
 
@@ -115,7 +127,7 @@ static int answer(const struct oracle *o, const uint8_t *images, const struct or
     uint8_t *const labels = calloc(count, 1); /* not known, and not used for what is asked here */
     float *const p = malloc(count * classes * sizeof *p);
     struct cr_eval unused;
-    const struct cr_split split = {.images = images, .labels = labels, .count = count};
+    const struct cr_split split = { .images = images, .labels = labels, .count = count };
     int rc;
     if (!labels || !p)
         rc = cr_fail(e, CR_E_NOMEM, "out of memory");
@@ -149,7 +161,7 @@ static int predict_picture(const struct oracle *o, const char *path, struct cr_e
     CR_TRY(needs_grey(o, path, e));
     CR_TRY(cr_pnm_read(path, &grey, &width, &height, e));
     const struct cr_shape s = o->net->input;
-    struct origin from = {.file = path, .index = -1};
+    struct origin from = { .file = path, .index = -1 };
     uint8_t *const fitted = malloc(cr_shape_size(s));
     int rc;
     if (!fitted) {
@@ -184,7 +196,7 @@ static int predict_entries(const struct oracle *o, const char *path, const struc
     for (size_t i = first; i <= last && rc == 0;) {
         size_t n = 0;
         for (; n < AT_ONCE && i <= last; n++, i++) {
-            from[n] = (struct origin){.file = path, .index = (long long)i};
+            from[n] = (struct origin){ .file = path, .index = (long long)i };
             if (same)
                 memcpy(fitted + n * fit, x->bytes + i * size, size);
             else
@@ -219,7 +231,7 @@ static int split_word(const char *word, char path[1024], struct range *r, struct
 {
     struct stat s;
     const char *const colon = strrchr(word, ':');
-    *r = (struct range){0};
+    *r = (struct range){ 0 };
     if (strlen(word) >= 1024) return cr_fail(e, CR_E_INPUT, "a file name of more than 1023 characters");
     strcpy(path, word);
     if (!colon || colon == word || stat(word, &s) == 0) return 0;
@@ -240,7 +252,7 @@ enum kind { PICTURE, IDX, FOREIGN };
 
 static int kind_of(const char *path, enum kind *kind, struct cr_error *e)
 {
-    unsigned char head[4] = {0};
+    unsigned char head[4] = { 0 };
     FILE *const f = fopen(path, "rb");
     if (!f)
         return cr_fail_at(e, errno == ENOENT ? CR_E_INPUT : CR_E_IO, path, 0, 0, -1, "cannot open: %s",
@@ -284,8 +296,10 @@ static int predict_word(const struct oracle *o, const char *word, struct cr_erro
     CR_TRY(split_word(word, path, &range, e));
     CR_TRY(kind_of(path, &kind, e));
     if (kind == FOREIGN)
-        return cr_fail_at(e, CR_E_INPUT, path, 0, 0, -1, "not a PGM, PPM or IDX file; convert it first, as with"
-                          " 'convert %s image.pgm'", path);
+        return cr_fail_at(e, CR_E_INPUT, path, 0, 0, -1,
+                          "not a PGM, PPM or IDX file; convert it first, as with"
+                          " 'convert %s image.pgm'",
+                          path);
     if (kind == IDX) return predict_idx(o, path, range, e);
     if (range.given) return cr_fail_at(e, CR_E_USAGE, path, 0, 0, -1, "one picture; only IDX files take ':INDEX'");
     return predict_picture(o, path, e);
@@ -299,7 +313,7 @@ static int predict(const struct predict_args *a, const struct cr_arguments *word
     char file[640], note[512];
     CR_TRY(cr_find_checkpoint(words->word[0], &net, &state, file, note, e));
     if (*note) fprintf(stderr, "corering: warning: %s\n", note);
-    const struct oracle o = {&net, &state, file, (int)a->threads, log};
+    const struct oracle o = { &net, &state, file, (int)a->threads, log };
     int rc = 0;
     for (int i = 1; i < words->count && rc == 0; i++) rc = predict_word(&o, words->word[i], e);
     cr_state_free(&state);
@@ -309,10 +323,10 @@ static int predict(const struct predict_args *a, const struct cr_arguments *word
 
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
-    struct predict_args a = {0};
+    struct predict_args a = { 0 };
     struct cr_arguments words;
     int rc = cr_options_parse(self, argc, argv, &a, &words, e);
-    struct cr_log log = {.out = a.json ? stdout : NULL};
+    struct cr_log log = { .out = a.json ? stdout : NULL };
     if (words.help)
         cr_options_help(self, stdout);
     else if (rc == 0)
@@ -327,15 +341,14 @@ const struct cr_command cr_command_predict = {
     .name = "predict",
     .arguments = "CHECKPOINT FILE...",
     .summary = "class and probability of images",
-    .description =
-        "Tells the most probable classes of each image.\n\n"
-        "CHECKPOINT   a .safetensors file of 'corering train', or the folder of a run,\n"
-        "             whose newest is taken\n"
-        "FILE         a PGM or PPM picture of any size. Dark on light is inverted; unless\n"
-        "             it has the network's size already it is cropped to what is drawn,\n"
-        "             scaled and centred like MNIST's digits. Whatever is done is said.\n"
-        "FILE:N       entry N of an IDX file, plain or .gz; FILE:M-N entries M to N;\n"
-        "             FILE alone its first 10",
+    .description = "Tells the most probable classes of each image.\n\n"
+                   "CHECKPOINT   a .safetensors file of 'corering train', or the folder of a run,\n"
+                   "             whose newest is taken\n"
+                   "FILE         a PGM or PPM picture of any size. Dark on light is inverted; unless\n"
+                   "             it has the network's size already it is cropped to what is drawn,\n"
+                   "             scaled and centred like MNIST's digits. Whatever is done is said.\n"
+                   "FILE:N       entry N of an IDX file, plain or .gz; FILE:M-N entries M to N;\n"
+                   "             FILE alone its first 10",
     .examples = "  corering predict model/20260102_030405 digit.pgm\n"
                 "  corering predict model/20260102_030405 t10k-images-idx3-ubyte.gz:0-99\n",
     .options = options,

@@ -18,20 +18,33 @@ struct test_args {
 };
 
 static const struct cr_option options[] = {
-    {0, "json", NULL, NULL, "one JSON line instead of text", NULL, cr_option_switch, offsetof(struct test_args, json)},
-    {'t', "threads", NULL, "N", "threads", "one per core", cr_option_count, offsetof(struct test_args, threads)},
-    {0, "isa", NULL, "NAME", "instruction set: ref, avx2, avx512 or neon", "the best", cr_option_isa, 0},
-    {0},
+    { .name = "json",
+      .help = "one JSON line instead of text",
+      .set = cr_option_switch,
+      .offset = offsetof(struct test_args, json) },
+    { .letter = 't',
+      .name = "threads",
+      .argument = "N",
+      .help = "threads",
+      .standard = "one per core",
+      .set = cr_option_count,
+      .offset = offsetof(struct test_args, threads) },
+    { .name = "isa",
+      .argument = "NAME",
+      .help = "instruction set: ref, avx2, avx512 or neon",
+      .standard = "the best",
+      .set = cr_option_isa },
+    { 0 },
 };
 
 /* A test and all that is needed to tell of it. */
 struct tested {
-    const char *file;          /* the checkpoint */
+    const char *file; /* the checkpoint */
     const struct cr_net *net;
     const struct cr_state *state;
     const struct cr_data *data;
     struct cr_eval eval;
-    uint64_t *confusion;       /* (classes, classes): [true][predicted] */
+    uint64_t *confusion; /* (classes, classes): [true][predicted] */
 };
 
 static uint64_t count_of(const struct tested *t, int k)
@@ -185,7 +198,7 @@ static int test(const struct test_args *a, const struct cr_arguments *words, str
     if (*note) fprintf(stderr, "corering: warning: %s\n", note);
     int rc = cr_find_data(&data, words->word[1], e);
     if (rc == 0) {
-        struct tested t = {.file = file, .net = &net, .state = &state, .data = &data};
+        struct tested t = { .file = file, .net = &net, .state = &state, .data = &data };
         rc = evaluate(&t, a, log, e);
         cr_data_close(&data);
     }
@@ -196,10 +209,10 @@ static int test(const struct test_args *a, const struct cr_arguments *words, str
 
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
-    struct test_args a = {0};
+    struct test_args a = { 0 };
     struct cr_arguments words;
     int rc = cr_options_parse(self, argc, argv, &a, &words, e);
-    struct cr_log log = {.out = a.json ? stdout : NULL};
+    struct cr_log log = { .out = a.json ? stdout : NULL };
     if (words.help)
         cr_options_help(self, stdout);
     else if (rc == 0)
@@ -214,11 +227,10 @@ const struct cr_command cr_command_test = {
     .name = "test",
     .arguments = "CHECKPOINT DATA",
     .summary = "Top-1, Top-5, loss, confusion matrix",
-    .description =
-        "Tests a trained network on the test set of DATA.\n\n"
-        "CHECKPOINT   a .safetensors file of 'corering train', or the folder of a run,\n"
-        "             whose newest is taken\n"
-        "DATA         mnist, fashion-mnist, synth, or a folder with IDX files",
+    .description = "Tests a trained network on the test set of DATA.\n\n"
+                   "CHECKPOINT   a .safetensors file of 'corering train', or the folder of a run,\n"
+                   "             whose newest is taken\n"
+                   "DATA         mnist, fashion-mnist, synth, or a folder with IDX files",
     .examples = "  corering test model/20260102_030405 mnist\n",
     .options = options,
     .least = 2,

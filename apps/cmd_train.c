@@ -76,57 +76,120 @@ static const char *library_default(const struct cr_option *o, char buffer[512])
 
 #define FIELD(member) offsetof(struct train_args, member)
 static const struct cr_option options[] = {
-    {.help = "The run"},
-    {'b', "batch-size", NULL, "N", "samples per step", NULL, set_value, 0},
-    {'e', "epochs", NULL, "N", "times through the training set", NULL, set_value, 0},
-    {0, "steps", NULL, "N", "end after N steps, instead of by epochs", "by epochs", set_value, 0},
-    {0, "stop", NULL, "EXPR", "end early, when EXPR holds: \"top1 >= 0.99 or time > 60s\"; knows top1, top5, val_loss,"
-     " train_loss, epoch, step, time, and, or, ( )", NULL, set_stop, 0},
-    {0, "seed", NULL, "N", "seed of starting weights, order and split", NULL, set_value, 0},
+    { .help = "The run" },
+    { .letter = 'b', .name = "batch-size", .argument = "N", .help = "samples per step", .set = set_value },
+    { .letter = 'e', .name = "epochs", .argument = "N", .help = "times through the training set", .set = set_value },
+    { .name = "steps",
+      .argument = "N",
+      .help = "end after N steps, instead of by epochs",
+      .standard = "by epochs",
+      .set = set_value },
+    { .name = "stop",
+      .argument = "EXPR",
+      .help = "end early, when EXPR holds: \"top1 >= 0.99 or time > 60s\"; knows top1, top5, val_loss,"
+              " train_loss, epoch, step, time, and, or, ( )",
+      .set = set_stop },
+    { .name = "seed", .argument = "N", .help = "seed of starting weights, order and split", .set = set_value },
 
-    {.help = "Optimiser (SGD)"},
-    {'r', "learning-rate", "lr", "X", "learning rate", NULL, set_value, 0},
-    {0, "momentum", NULL, "X", "momentum", NULL, set_value, 0},
-    {0, "nesterov", NULL, NULL, "Nesterov's form of momentum", NULL, set_switch, 0},
-    {0, "weight-decay", NULL, "X", "L2 penalty", NULL, set_value, 0},
-    {0, "schedule", NULL, "NAME", "course of the learning rate: constant, step or cosine", NULL, set_value, 0},
-    {0, "step-epochs", NULL, "N", "epochs between two steps of schedule step", NULL, set_value, 0},
-    {0, "step-gamma", NULL, "X", "factor of each of these steps", NULL, set_value, 0},
-    {0, "warmup", NULL, "N", "epochs in which the rate rises linearly to its full height", NULL, set_value, 0},
-    {0, "block", NULL, "N", "samples per block, the unit of work; decides the bits", "by batch size", set_value, 0},
+    { .help = "Optimiser (SGD)" },
+    { .letter = 'r',
+      .name = "learning-rate",
+      .alias = "lr",
+      .argument = "X",
+      .help = "learning rate",
+      .set = set_value },
+    { .name = "momentum", .argument = "X", .help = "momentum", .set = set_value },
+    { .name = "nesterov", .help = "Nesterov's form of momentum", .set = set_switch },
+    { .name = "weight-decay", .argument = "X", .help = "L2 penalty", .set = set_value },
+    { .name = "schedule",
+      .argument = "NAME",
+      .help = "course of the learning rate: constant, step or cosine",
+      .set = set_value },
+    { .name = "step-epochs", .argument = "N", .help = "epochs between two steps of schedule step", .set = set_value },
+    { .name = "step-gamma", .argument = "X", .help = "factor of each of these steps", .set = set_value },
+    { .name = "warmup",
+      .argument = "N",
+      .help = "epochs in which the rate rises linearly to its full height",
+      .set = set_value },
+    { .name = "block",
+      .argument = "N",
+      .help = "samples per block, the unit of work; decides the bits",
+      .standard = "by batch size",
+      .set = set_value },
 
-    {.help = "Data and validation"},
-    {0, "normalize", NULL, "HOW", "std (mean 0, deviation 1 per channel), unit (0..1), none (0..255), or MEAN,STD",
-     NULL, set_value, 0},
-    {0, "no-shuffle", NULL, NULL, "take the samples in the order of the file", NULL, set_no_shuffle, 0},
-    {0, "val-split", NULL, "X", "keep this share of the training set for validation", "0: the test set validates",
-     set_value, 0},
-    {0, "validate-every", NULL, "N", "epochs between two validations; 0 = never", NULL, set_value, 0},
-    {0, "init", NULL, "FILE", "start from the weights of a checkpoint", NULL, set_value, 0},
+    { .help = "Data and validation" },
+    { .name = "normalize",
+      .argument = "HOW",
+      .help = "std (mean 0, deviation 1 per channel), unit (0..1), none (0..255), or MEAN,STD",
+      .set = set_value },
+    { .name = "no-shuffle", .help = "take the samples in the order of the file", .set = set_no_shuffle },
+    { .name = "val-split",
+      .argument = "X",
+      .help = "keep this share of the training set for validation",
+      .standard = "0: the test set validates",
+      .set = set_value },
+    { .name = "validate-every",
+      .argument = "N",
+      .help = "epochs between two validations; 0 = never",
+      .set = set_value },
+    { .name = "init", .argument = "FILE", .help = "start from the weights of a checkpoint", .set = set_value },
 
-    {.help = "Checkpoints"},
-    {0, "checkpoint", NULL, "DIR", "folder of this run", "model/YYYYMMDD_HHMMSS", set_value, 0},
-    {0, "checkpoint-every", NULL, "N", "N steps, Ne epochs or Ns seconds", NULL, set_value, 0},
-    {0, "keep", NULL, "N", "older checkpoints kept beside the last", NULL, set_value, 0},
-    {0, "no-checkpoint", NULL, NULL, "write none", NULL, set_switch, 0},
-    {0, "resume", NULL, "FILE|DIR", "go on from a checkpoint, or from the newest of a run's folder; settings that"
-     " decide the bits are the run's own, not to be said again", NULL, set_value, 0},
-    {0, "override", NULL, NULL, "allow --resume with other settings than the run had", NULL, set_switch, 0},
+    { .help = "Checkpoints" },
+    { .name = "checkpoint",
+      .argument = "DIR",
+      .help = "folder of this run",
+      .standard = "model/YYYYMMDD_HHMMSS",
+      .set = set_value },
+    { .name = "checkpoint-every", .argument = "N", .help = "N steps, Ne epochs or Ns seconds", .set = set_value },
+    { .name = "keep", .argument = "N", .help = "older checkpoints kept beside the last", .set = set_value },
+    { .name = "no-checkpoint", .help = "write none", .set = set_switch },
+    { .name = "resume",
+      .argument = "FILE|DIR",
+      .help = "go on from a checkpoint, or from the newest of a run's folder; settings that"
+              " decide the bits are the run's own, not to be said again",
+      .set = set_value },
+    { .name = "override", .help = "allow --resume with other settings than the run had", .set = set_switch },
 
-    {.help = "Machine"},
-    {'t', "threads", NULL, "N", "threads; any number gives the same weights", "one per core", set_value, 0},
-    {0, "isa", NULL, "NAME", "instruction set: ref, avx2, avx512 or neon, as the processor has it; any gives the same"
-     " weights", "the best", cr_option_isa, 0},
+    { .help = "Machine" },
+    { .letter = 't',
+      .name = "threads",
+      .argument = "N",
+      .help = "threads; any number gives the same weights",
+      .standard = "one per core",
+      .set = set_value },
+    { .name = "isa",
+      .argument = "NAME",
+      .help = "instruction set: ref, avx2, avx512 or neon, as the processor has it; any gives the same"
+              " weights",
+      .standard = "the best",
+      .set = cr_option_isa },
 
-    {.help = "Output"},
-    {0, "json", NULL, NULL, "events as JSON lines on stdout, instead of text", NULL, cr_option_switch, FIELD(json)},
-    {0, "log", NULL, "FILE", "events as JSON lines to FILE (appended to when resuming)", NULL, cr_option_text,
-     FIELD(log)},
-    {0, "log-every", NULL, "N", "also tell loss and rate each N steps", "never", set_value, 0},
-    {'q', "quiet", NULL, NULL, "only the result", NULL, cr_option_switch, FIELD(quiet)},
-    {'v', "verbose", NULL, NULL, "also kernels and checkpoints", NULL, cr_option_switch, FIELD(verbose)},
-    {0, "dry-run", NULL, NULL, "check everything, show the plan, do nothing", NULL, cr_option_switch, FIELD(dry_run)},
-    {0},
+    { .help = "Output" },
+    { .name = "json",
+      .help = "events as JSON lines on stdout, instead of text",
+      .set = cr_option_switch,
+      .offset = FIELD(json) },
+    { .name = "log",
+      .argument = "FILE",
+      .help = "events as JSON lines to FILE (appended to when resuming)",
+      .set = cr_option_text,
+      .offset = FIELD(log) },
+    { .name = "log-every",
+      .argument = "N",
+      .help = "also tell loss and rate each N steps",
+      .standard = "never",
+      .set = set_value },
+    { .letter = 'q', .name = "quiet", .help = "only the result", .set = cr_option_switch, .offset = FIELD(quiet) },
+    { .letter = 'v',
+      .name = "verbose",
+      .help = "also kernels and checkpoints",
+      .set = cr_option_switch,
+      .offset = FIELD(verbose) },
+    { .name = "dry-run",
+      .help = "check everything, show the plan, do nothing",
+      .set = cr_option_switch,
+      .offset = FIELD(dry_run) },
+    { 0 },
 };
 
 /* ---- settings: built-in < network < checkpoint < command line ---- */
@@ -258,7 +321,7 @@ struct outputs {
 
 static int open_outputs(struct outputs *out, const struct train_args *a, struct cr_error *e)
 {
-    *out = (struct outputs){.text = {.out = stdout, .verbose = a->verbose}};
+    *out = (struct outputs){ .text = { .out = stdout, .verbose = a->verbose } };
     if (a->json) out->on_stdout.out = stdout;
     if (!a->log || a->dry_run) return 0;
     const char *const path = a->log;
@@ -286,11 +349,11 @@ static int close_outputs(struct outputs *out, const struct train_args *a, int rc
 }
 
 static int run_with(const struct train_args *a, const struct cr_train_options *o, const struct cr_net *net,
-                    const struct cr_data *data, struct outputs *out, struct cr_train_result *result,
-                    struct cr_error *e)
+                    const struct cr_data *data, struct outputs *out, struct cr_train_result *result, struct cr_error *e)
 {
     const int progress = !a->quiet && cr_progress_possible();
-    struct cr_tee tee = {.count = 1, .to = {{.warning = say_warning, .progress = progress ? draw_progress : NULL}}};
+    struct cr_tee tee = { .count = 1,
+                          .to = { { .warning = say_warning, .progress = progress ? draw_progress : NULL } } };
     if (!a->json && !a->quiet) tee.to[tee.count++] = cr_text_events(&out->text);
     if (out->on_stdout.out) tee.to[tee.count++] = cr_log_events(&out->on_stdout);
     if (out->file.out) tee.to[tee.count++] = cr_log_events(&out->file);
@@ -311,7 +374,7 @@ static int train(const struct train_args *a, const struct cr_net *net, const str
     CR_TRY(settle(&o, net, a, e));
     if (a->dry_run) return dry_run(&o, net, data, e);
 
-    struct cr_train_result result = {0};
+    struct cr_train_result result = { 0 };
     const int rc = run_with(a, &o, net, data, out, &result, e);
     if (rc == -CR_E_INTERRUPTED) say_how_to_go_on(e, argc, argv, &result);
     if (*result.reason) {
@@ -340,15 +403,17 @@ static int open_and_train(const struct train_args *a, const struct cr_arguments 
 
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
-    struct train_args a = {0};
+    struct train_args a = { 0 };
     struct cr_arguments words;
-    struct outputs out = {0};
+    struct outputs out = { 0 };
     int rc = cr_options_parse(self, argc, argv, &a, &words, e);
     if (words.help) {
         cr_options_help(self, stdout);
     } else {
-        if (rc == 0) rc = open_outputs(&out, &a, e);
-        else if (a.json) out.on_stdout.out = stdout;
+        if (rc == 0)
+            rc = open_outputs(&out, &a, e);
+        else if (a.json)
+            out.on_stdout.out = stdout;
         if (rc == 0) rc = open_and_train(&a, &words, &out, argc, argv, e);
         rc = close_outputs(&out, &a, rc, e);
     }
@@ -360,13 +425,12 @@ const struct cr_command cr_command_train = {
     .name = "train",
     .arguments = "NET DATA",
     .summary = "train a network on a data set",
-    .description =
-        "Trains NET on DATA with every core, validates after each epoch, writes\n"
-        "checkpoints. The weights a run ends with depend on network, data, seed and\n"
-        "hyper-parameters alone: threads, instruction set and interruptions change the\n"
-        "time, never a bit.\n\n"
-        "NET    a built-in network ('corering nets' lists them) or a .net file\n"
-        "DATA   mnist, fashion-mnist, synth, or a folder with IDX files",
+    .description = "Trains NET on DATA with every core, validates after each epoch, writes\n"
+                   "checkpoints. The weights a run ends with depend on network, data, seed and\n"
+                   "hyper-parameters alone: threads, instruction set and interruptions change the\n"
+                   "time, never a bit.\n\n"
+                   "NET    a built-in network ('corering nets' lists them) or a .net file\n"
+                   "DATA   mnist, fashion-mnist, synth, or a folder with IDX files",
     .examples = "  corering train lenet5 mnist\n"
                 "  corering train lenet5 mnist -b 128 -r 0.1 --stop \"top1 >= 0.99 or time > 60s\"\n"
                 "  corering train my.net data/ --checkpoint run1 --log run1.jsonl\n"

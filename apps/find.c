@@ -9,7 +9,7 @@
 #include "apps/builtin.h"
 #include "apps/nearest.h"
 
-static const char *const builtin_data[] = {"mnist", "fashion-mnist", "synth"};
+static const char *const builtin_data[] = { "mnist", "fashion-mnist", "synth" };
 enum { BUILTIN_DATA = sizeof builtin_data / sizeof *builtin_data };
 
 static const struct cr_builtin *builtin_net(const char *word)
@@ -19,10 +19,7 @@ static const struct cr_builtin *builtin_net(const char *word)
     return NULL;
 }
 
-int cr_is_builtin_net(const char *word)
-{
-    return builtin_net(word) != NULL;
-}
+int cr_is_builtin_net(const char *word) { return builtin_net(word) != NULL; }
 
 int cr_is_builtin_data(const char *word)
 {

@@ -85,7 +85,7 @@ static const struct cr_command *find_command(int argc, char **argv, int *length)
 
 static int unknown_command(int argc, char **argv, struct cr_error *e)
 {
-    const char *names[COMMANDS + 1] = {"help"};
+    const char *names[COMMANDS + 1] = { "help" };
     char typed[128];
     for (int i = 0; i < COMMANDS; i++) names[i + 1] = commands[i]->name;
     snprintf(typed, sizeof typed, "%s", argv[0]);
@@ -99,10 +99,7 @@ static int unknown_command(int argc, char **argv, struct cr_error *e)
     return cr_fail(e, CR_E_USAGE, "unknown command '%s'; 'corering --help' lists all", typed);
 }
 
-static int is_help(const char *word)
-{
-    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
-}
+static int is_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0; }
 
 static int help(int argc, char **argv, struct cr_error *e)
 {
@@ -133,8 +130,7 @@ static int run(int argc, char **argv, struct cr_error *e)
         print_version();
         return 0;
     }
-    if (first[0] == '-')
-        return cr_fail(e, CR_E_USAGE, "'%s' stands before the command; see 'corering --help'", first);
+    if (first[0] == '-') return cr_fail(e, CR_E_USAGE, "'%s' stands before the command; see 'corering --help'", first);
     const struct cr_command *const c = find_command(argc, argv, &length);
     if (!c) return unknown_command(argc, argv, e);
     CR_TRY(cr_isa_choose(NULL, e)); /* a CR_ISA this machine cannot follow is told, not passed over */
@@ -148,7 +144,7 @@ int main(int argc, char **argv)
         return cr_exit_status(CR_E_USAGE);
     }
     cr_program = argv[0];
-    struct cr_error e = {0};
+    struct cr_error e = { 0 };
     int rc = run(argc - 1, argv + 1, &e);
     if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0)
         rc = cr_fail(&e, CR_E_IO, "standard output could not be written whole");

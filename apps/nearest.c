@@ -4,10 +4,7 @@
 
 enum { LONGEST = 63 };
 
-static size_t min(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
+static size_t min(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Edit distance with insertions, deletions, substitutions and swaps of neighbours (optimal string alignment). */
 static size_t distance(const char *a, const char *b)

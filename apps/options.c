@@ -10,14 +10,11 @@
 #include "simd/kernels.h"
 
 /* Every subcommand knows it. */
-static const struct cr_option help_option = {'h', "help", NULL, NULL, "show this text", NULL, NULL, 0};
+static const struct cr_option help_option = { .letter = 'h', .name = "help", .help = "show this text" };
 
 /* ---- setters ---- */
 
-static void *field(void *target, const struct cr_option *o)
-{
-    return (char *)target + o->offset;
-}
+static void *field(void *target, const struct cr_option *o) { return (char *)target + o->offset; }
 
 int cr_option_switch(void *target, const struct cr_option *o, const char *value, struct cr_error *e)
 {
@@ -169,10 +166,10 @@ static int count_arguments(const struct cr_command *c, const struct cr_arguments
 int cr_options_parse(const struct cr_command *c, int argc, char **argv, void *target, struct cr_arguments *a,
                      struct cr_error *e)
 {
-    *a = (struct cr_arguments){0};
+    *a = (struct cr_arguments){ 0 };
     a->word = calloc((size_t)argc + 1, sizeof *a->word);
     if (!a->word) return cr_fail(e, CR_E_NOMEM, "out of memory");
-    struct words w = {argv, 0, argc};
+    struct words w = { argv, 0, argc };
     int first = 0, options_ended = 0;
     while (w.at < argc) {
         const char *const word = argv[w.at++];

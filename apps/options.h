@@ -15,14 +15,14 @@ struct cr_option;
 typedef int cr_option_set_fn(void *target, const struct cr_option *o, const char *value, struct cr_error *e);
 
 struct cr_option {
-    char letter;           /* 'b' for -b; 0 = none */
-    const char *name;      /* batch-size for --batch-size; NULL = `help` is a heading of the list */
-    const char *alias;     /* another long name, or NULL */
-    const char *argument;  /* what the help calls its value; NULL = a switch, which takes none */
-    const char *help;      /* what it does; NULL = the end of the table */
-    const char *standard;  /* the default, shown in brackets; NULL = not shown */
+    char letter;          /* 'b' for -b; 0 = none */
+    const char *name;     /* batch-size for --batch-size; NULL = `help` is a heading of the list */
+    const char *alias;    /* another long name, or NULL */
+    const char *argument; /* what the help calls its value; NULL = a switch, which takes none */
+    const char *help;     /* what it does; NULL = the end of the table */
+    const char *standard; /* the default, shown in brackets; NULL = not shown */
     cr_option_set_fn *set;
-    size_t offset;         /* of the field in the target that `set` fills */
+    size_t offset; /* of the field in the target that `set` fills */
 };
 
 /* Setters for the common kinds of fields. */
@@ -39,7 +39,7 @@ struct cr_command {
     const char *description; /* for --help: paragraphs */
     const char *examples;    /* for --help: lines, or NULL */
     const struct cr_option *options;
-    int least, most;         /* how many arguments; most -1 = any number */
+    int least, most; /* how many arguments; most -1 = any number */
     /* Default of an option whose `standard` is NULL, into buffer; NULL if there is none. The member may be NULL. */
     const char *(*standard)(const struct cr_option *o, char buffer[512]);
     /* argv[0] is the first word after the command's name. 0, or negative and *e tells. */
@@ -49,7 +49,7 @@ struct cr_command {
 struct cr_arguments {
     const char **word; /* in order, pointing into argv; owned, free() it */
     int count;
-    int help;          /* --help was given: nothing else was checked */
+    int help; /* --help was given: nothing else was checked */
 };
 
 /* Take argc words apart: options into target, the rest into *a. After the first error the remaining words are still

@@ -26,8 +26,8 @@ void cr_text_end(const struct cr_text *t, const struct cr_train_result *r);
 /* ---- JSON lines (output_json.c) ---- */
 
 struct cr_log {
-    FILE *out;                    /* NULL = no log: nothing is written */
-    struct cr_json_writer line;   /* the event in the making */
+    FILE *out;                  /* NULL = no log: nothing is written */
+    struct cr_json_writer line; /* the event in the making */
 };
 void cr_log_free(struct cr_log *l);
 

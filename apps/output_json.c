@@ -20,10 +20,7 @@ void cr_log_finish(struct cr_log *l)
     fflush(l->out);
 }
 
-void cr_log_free(struct cr_log *l)
-{
-    cr_json_writer_free(&l->line);
-}
+void cr_log_free(struct cr_log *l) { cr_json_writer_free(&l->line); }
 
 static void start(void *user, const struct cr_event_start *s)
 {
@@ -87,15 +84,13 @@ static void checkpoint(void *user, const struct cr_event_checkpoint *c)
     cr_log_finish(l);
 }
 
-static void warning(void *user, const char *sentence)
-{
-    cr_log_warning(user, sentence);
-}
+static void warning(void *user, const char *sentence) { cr_log_warning(user, sentence); }
 
 struct cr_train_events cr_log_events(struct cr_log *l)
 {
     return (struct cr_train_events){
-        .user = l, .start = start, .epoch = epoch, .step = step, .checkpoint = checkpoint, .warning = warning};
+        .user = l, .start = start, .epoch = epoch, .step = step, .checkpoint = checkpoint, .warning = warning
+    };
 }
 
 void cr_log_warning(struct cr_log *l, const char *sentence)
@@ -126,15 +121,9 @@ void cr_log_end(struct cr_log *l, const struct cr_train_result *r, int status)
 void cr_log_error(struct cr_log *l, const struct cr_error *e)
 {
     static const char *const code[CR_E_COUNT] = {
-        [CR_OK] = "ok",
-        [CR_E_NOMEM] = "nomem",
-        [CR_E_IO] = "io",
-        [CR_E_USAGE] = "usage",
-        [CR_E_INPUT] = "input",
-        [CR_E_DIVERGED] = "diverged",
-        [CR_E_PEER] = "peer",
-        [CR_E_TIMEOUT] = "timeout",
-        [CR_E_INTERRUPTED] = "interrupted",
+        [CR_OK] = "ok",         [CR_E_NOMEM] = "nomem",     [CR_E_IO] = "io",
+        [CR_E_USAGE] = "usage", [CR_E_INPUT] = "input",     [CR_E_DIVERGED] = "diverged",
+        [CR_E_PEER] = "peer",   [CR_E_TIMEOUT] = "timeout", [CR_E_INTERRUPTED] = "interrupted",
     };
     struct cr_json_writer *const w = &l->line;
     cr_log_begin(l, "error");

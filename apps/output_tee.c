@@ -7,43 +7,25 @@
             if (tee->to[i].member) tee->to[i].member(tee->to[i].user, __VA_ARGS__);                                    \
     } while (0)
 
-static void start(void *user, const struct cr_event_start *s)
-{
-    HAND_OUT(start, s);
-}
+static void start(void *user, const struct cr_event_start *s) { HAND_OUT(start, s); }
 
-static void epoch(void *user, const struct cr_event_epoch *p)
-{
-    HAND_OUT(epoch, p);
-}
+static void epoch(void *user, const struct cr_event_epoch *p) { HAND_OUT(epoch, p); }
 
-static void step(void *user, const struct cr_event_step *s)
-{
-    HAND_OUT(step, s);
-}
+static void step(void *user, const struct cr_event_step *s) { HAND_OUT(step, s); }
 
-static void checkpoint(void *user, const struct cr_event_checkpoint *c)
-{
-    HAND_OUT(checkpoint, c);
-}
+static void checkpoint(void *user, const struct cr_event_checkpoint *c) { HAND_OUT(checkpoint, c); }
 
-static void progress(void *user, const struct cr_event_progress *p)
-{
-    HAND_OUT(progress, p);
-}
+static void progress(void *user, const struct cr_event_progress *p) { HAND_OUT(progress, p); }
 
-static void warning(void *user, const char *sentence)
-{
-    HAND_OUT(warning, sentence);
-}
+static void warning(void *user, const char *sentence) { HAND_OUT(warning, sentence); }
 
 struct cr_train_events cr_tee_events(struct cr_tee *t)
 {
-    return (struct cr_train_events){.user = t,
-                                    .start = start,
-                                    .epoch = epoch,
-                                    .step = step,
-                                    .checkpoint = checkpoint,
-                                    .progress = progress,
-                                    .warning = warning};
+    return (struct cr_train_events){ .user = t,
+                                     .start = start,
+                                     .epoch = epoch,
+                                     .step = step,
+                                     .checkpoint = checkpoint,
+                                     .progress = progress,
+                                     .warning = warning };
 }

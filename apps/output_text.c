@@ -57,10 +57,7 @@ static void start(void *user, const struct cr_event_start *s)
 }
 
 /* Whole epochs are told as such. */
-static int decimals(double epochs)
-{
-    return epochs == (double)(long)epochs ? 0 : 2;
-}
+static int decimals(double epochs) { return epochs == (double)(long)epochs ? 0 : 2; }
 
 /* A row of the table whose head `start` prints. */
 static void epoch(void *user, const struct cr_event_epoch *p)
@@ -102,7 +99,13 @@ static void checkpoint(void *user, const struct cr_event_checkpoint *c)
 
 struct cr_train_events cr_text_events(struct cr_text *t)
 {
-    return (struct cr_train_events){.user = t, .start = start, .epoch = epoch, .step = step, .checkpoint = checkpoint};
+    return (struct cr_train_events){
+        .user = t,
+        .start = start,
+        .epoch = epoch,
+        .step = step,
+        .checkpoint = checkpoint,
+    };
 }
 
 void cr_text_end(const struct cr_text *t, const struct cr_train_result *r)

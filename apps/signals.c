@@ -21,12 +21,12 @@ static void on_checkpoint(int number)
 
 void cr_signals_watch(void)
 {
-    struct sigaction end = {.sa_handler = on_end, .sa_flags = SA_RESTART};
-    struct sigaction checkpoint = {.sa_handler = on_checkpoint, .sa_flags = SA_RESTART};
+    struct sigaction end = { .sa_handler = on_end, .sa_flags = SA_RESTART };
+    struct sigaction checkpoint = { .sa_handler = on_checkpoint, .sa_flags = SA_RESTART };
     sigemptyset(&end.sa_mask);
     sigemptyset(&checkpoint.sa_mask);
     sigaction(SIGUSR1, &checkpoint, NULL);
-    const int ending[] = {SIGINT, SIGTERM};
+    const int ending[] = { SIGINT, SIGTERM };
     for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
         struct sigaction before;
         /* A shell starts background jobs with SIGINT ignored, and means it. */
@@ -44,7 +44,4 @@ int cr_signals_poll(void *unused)
     return 1;
 }
 
-int cr_signals_caught(void)
-{
-    return caught;
-}
+int cr_signals_caught(void) { return caught; }

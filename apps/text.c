@@ -32,13 +32,13 @@ static const char *with_unit(double x, double base, const char *const *units, in
 
 const char *cr_bytes(double bytes, char text[CR_NUMBER_TEXT])
 {
-    static const char *const unit[] = {" B", " KiB", " MiB", " GiB", " TiB"};
+    static const char *const unit[] = { " B", " KiB", " MiB", " GiB", " TiB" };
     return with_unit(bytes, 1024, unit, 5, text);
 }
 
 const char *cr_scaled(double n, char text[CR_NUMBER_TEXT])
 {
-    static const char *const unit[] = {"", " k", " M", " G", " T"};
+    static const char *const unit[] = { "", " k", " M", " G", " T" };
     return with_unit(n, 1000, unit, 5, text);
 }
 
@@ -63,7 +63,4 @@ const char *cr_duration(double seconds, char text[CR_NUMBER_TEXT])
     return text;
 }
 
-double cr_binomial(double p, double n)
-{
-    return n > 0 ? sqrt(p * (1 - p) / n) : 0;
-}
+double cr_binomial(double p, double n) { return n > 0 ? sqrt(p * (1 - p) / n) : 0; }

@@ -10,7 +10,7 @@
 enum { MAX_DEPTH = 16 }; /* of parentheses */
 
 /* Index = enum variable = place in struct cr_stop_values. */
-static const char *const variable_name[] = {"top1", "top5", "val_loss", "train_loss", "epoch", "step", "time"};
+static const char *const variable_name[] = { "top1", "top5", "val_loss", "train_loss", "epoch", "step", "time" };
 enum variable { TOP1, TOP5, VAL_LOSS, TRAIN_LOSS, EPOCH, STEP, TIME, VARIABLES };
 
 static double value_of(const struct cr_stop_values *v, int variable)
@@ -159,7 +159,7 @@ static int parse_condition(struct parser *p)
         p->depth--;
         return 0;
     }
-    struct cr_stop_node node = {0};
+    struct cr_stop_node node = { 0 };
     CR_TRY(parse_variable(p, &node.variable));
     CR_TRY(parse_operator(p, &node.kind));
     CR_TRY(parse_number(p, node.variable, &node.number));
@@ -171,7 +171,7 @@ static int parse_conjunction(struct parser *p)
     CR_TRY(parse_condition(p));
     while (take_word(p, "and")) {
         CR_TRY(parse_condition(p));
-        CR_TRY(add(p, (struct cr_stop_node){.kind = CR_STOP_AND}));
+        CR_TRY(add(p, (struct cr_stop_node){ .kind = CR_STOP_AND }));
     }
     return 0;
 }
@@ -181,15 +181,15 @@ static int parse_expression(struct parser *p)
     CR_TRY(parse_conjunction(p));
     while (take_word(p, "or")) {
         CR_TRY(parse_conjunction(p));
-        CR_TRY(add(p, (struct cr_stop_node){.kind = CR_STOP_OR}));
+        CR_TRY(add(p, (struct cr_stop_node){ .kind = CR_STOP_OR }));
     }
     return 0;
 }
 
 int cr_stop_parse(struct cr_stop *s, const char *text, struct cr_error *e)
 {
-    struct parser p = {.text = text, .at = text, .out = s, .error = e};
-    *s = (struct cr_stop){0};
+    struct parser p = { .text = text, .at = text, .out = s, .error = e };
+    *s = (struct cr_stop){ 0 };
     skip_blanks(&p);
     if (*p.at == 0) return 0;
     CR_TRY(parse_expression(&p));
@@ -209,8 +209,14 @@ int cr_stop_holds(const struct cr_stop *s, const struct cr_stop_values *v)
         case CR_STOP_GT: stack[top++] = x > n->number; break;
         case CR_STOP_LE: stack[top++] = x <= n->number; break;
         case CR_STOP_LT: stack[top++] = x < n->number; break;
-        case CR_STOP_AND: top--; stack[top - 1] &= stack[top]; break;
-        case CR_STOP_OR: top--; stack[top - 1] |= stack[top]; break;
+        case CR_STOP_AND:
+            top--;
+            stack[top - 1] &= stack[top];
+            break;
+        case CR_STOP_OR:
+            top--;
+            stack[top - 1] |= stack[top];
+            break;
         }
     }
     return top > 0 && stack[top - 1];
