@@ -1,5 +1,6 @@
 /* Convolution, AVX2: 16 registers, 12 of them accumulators. */
 #include "simd/vec_avx2.h"
+#include "simd/tree_x86.h"
 
 #define TILE_C 6
 #define TILE_X 2

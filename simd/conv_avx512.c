@@ -1,5 +1,6 @@
 /* Convolution, AVX-512, 16 samples side by side; 8 go to vectors of half the width. */
 #include "simd/vec_avx512.h"
+#include "simd/tree_x86.h"
 
 #define TILE_C 6
 #define TILE_X 4

@@ -1,5 +1,6 @@
 /* Convolution, AVX-512's 32 registers with vectors of 8 floats, for 8 samples side by side. */
 #include "simd/vec_avx2.h"
+#include "simd/tree_x86.h"
 
 #define TILE_C 6
 #define TILE_X 4

@@ -1,5 +1,6 @@
 /* Convolution, NEON: 32 registers of 4 floats. */
 #include "simd/vec_neon.h"
+#include "simd/tree_neon.h"
 
 #define TILE_C 6
 #define TILE_X 4

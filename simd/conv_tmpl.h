@@ -90,15 +90,26 @@ static void row_tile_any(int tc, int tv, const struct row *r, const float *const
     }
 }
 
+/* How many vectors the tile that begins at vector v takes. In a row whose ends have few of many taps, as in the
+ * gradient by input of a large unpadded window, tiles there are narrow, so that less is multiplied by zero. */
+static int tile_width(const struct row *r, int v, int vectors, int slices)
+{
+    const int missing = r->tx - 1 - (r->last - (r->pixels - 1) * r->step_px); /* taps the last pixel lacks */
+    const int left = r->first >= 3 ? r->first * slices : 0, right = missing >= 3 ? missing * slices : 0;
+    const int rest = vectors - v;
+    if (v < left || v >= vectors - right) return rest < 2 ? rest : 2;
+    const int inner = rest - right, tiles = (inner + TILE_X - 1) / TILE_X;
+    return (inner + tiles - 1) / tiles;
+}
+
 /* Cut a row into tiles of at most TILE_X vectors, as even as can be. */
 static void run_row(int tc, const struct row *r)
 {
     const int slices = r->lanes / VL, vectors = r->pixels * slices;
-    const int tiles = (vectors + TILE_X - 1) / TILE_X;
-    for (int i = 0; i < tiles; i++) {
-        const int from = (int)((long)vectors * i / tiles), to = (int)((long)vectors * (i + 1) / tiles);
+    for (int from = 0, to; from < vectors; from = to) {
         const float *xv[TILE_X];
         float *yv[TILE_X];
+        to = from + tile_width(r, from, vectors, slices);
         for (int v = from; v < to; v++) {
             const size_t pixel = (size_t)(v / slices), lane = (size_t)(v % slices) * VL;
             xv[v - from] = r->x + pixel * r->x_step + lane;
@@ -306,12 +317,34 @@ static void weight_tile_any(int to, int tt, const struct field *f, const float *
     }
 }
 
-/* The fixed tree over 16 lanes. */
-static float tree(float lane[16])
+/* sum[e] = the fixed tree over lane[e], for n elements. */
+static void trees(float (*lane)[16], int n, float *sum)
 {
-    for (int half = 8; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-    return lane[0];
+    int e = 0;
+    for (; e + 4 <= n; e += 4) tree_four((const float(*)[16])(lane + e), sum + e);
+    for (; e < n; e++) {
+        for (int half = 8; half > 0; half /= 2)
+            for (int i = 0; i < half; i++) lane[e][i] += lane[e][i + half];
+        sum[e] = lane[e][0];
+    }
+}
+
+/* Taps in order, without a division: where the next one reads x for output (0, 0). */
+struct tap {
+    int ci, ky, kx;
+};
+
+static size_t next_tap(struct tap *t, const struct cr_conv *c, size_t x_plane, size_t x_row, size_t lanes)
+{
+    const size_t offset = (size_t)t->ci * x_plane + (size_t)t->ky * x_row + (size_t)t->kx * lanes;
+    if (++t->kx == c->kw) {
+        t->kx = 0;
+        if (++t->ky == c->kh) {
+            t->ky = 0;
+            t->ci++;
+        }
+    }
+    return offset;
 }
 
 /* Does group g hold samples of the lanes from `slice` on? (Sample i of the block is on lane i mod 16.) */
@@ -341,7 +374,7 @@ static void bias_gradient(const struct cr_conv *c, struct cr_samples s, const fl
             }
             for (int i = 0; i < SIDE; i++) vf_store(&lane[i][slice], acc[i]);
         }
-        for (int i = 0; i < n; i++) db[o + i] = tree(lane[i]);
+        trees(lane, n, db + o);
     }
 }
 
@@ -369,9 +402,12 @@ static void backward_weight(const struct cr_conv *c, struct cr_samples s, const 
     const int o_tiles = (c->out_c + TILE_O - 1) / TILE_O, t_tiles = (taps + TILE_T - 1) / TILE_T;
     for (int i = 0; i < o_tiles; i++) {
         const int o = c->out_c * i / o_tiles, to = c->out_c * (i + 1) / o_tiles - o;
+        struct tap tap = { 0, 0, 0 };
         for (int k = 0; k < t_tiles; k++) {
             const int t = (int)((long)taps * k / t_tiles), tt = (int)((long)taps * (k + 1) / t_tiles) - t;
-            float lane[TILE_O][TILE_T][16];
+            size_t offset[TILE_T];
+            float lane[TILE_O * TILE_T][16], sum[TILE_O * TILE_T];
+            for (int b = 0; b < tt; b++) offset[b] = next_tap(&tap, c, x_plane, x_row, lanes);
             for (int slice = 0; slice < 16; slice += VL) {
                 vf acc[TILE_O][TILE_T];
                 for (int a = 0; a < TILE_O; a++)
@@ -380,20 +416,17 @@ static void backward_weight(const struct cr_conv *c, struct cr_samples s, const 
                     if (!covers(g, s.lanes, slice)) continue;
                     const size_t first = (size_t)(slice - g * s.lanes % 16);
                     const float *xt[TILE_T], *dyo[TILE_O];
-                    for (int b = 0; b < tt; b++) {
-                        const int ci = (t + b) / area, ky = (t + b) % area / c->kw, kx = (t + b) % c->kw;
-                        xt[b] = x + ((size_t)g * (size_t)c->in_c + (size_t)ci) * x_plane + (size_t)ky * x_row +
-                                (size_t)kx * lanes + first;
-                    }
+                    for (int b = 0; b < tt; b++) xt[b] = x + (size_t)g * (size_t)c->in_c * x_plane + first + offset[b];
                     for (int a = 0; a < to; a++)
                         dyo[a] = dy + ((size_t)g * (size_t)c->out_c + (size_t)(o + a)) * y_plane + first;
                     weight_tile_any(to, tt, &f, xt, dyo, acc);
                 }
                 for (int a = 0; a < to; a++)
-                    for (int b = 0; b < tt; b++) vf_store(&lane[a][b][slice], acc[a][b]);
+                    for (int b = 0; b < tt; b++) vf_store(&lane[a * tt + b][slice], acc[a][b]);
             }
+            trees(lane, to * tt, sum);
             for (int a = 0; a < to; a++)
-                for (int b = 0; b < tt; b++) dw[(size_t)(o + a) * (size_t)taps + (size_t)(t + b)] = tree(lane[a][b]);
+                for (int b = 0; b < tt; b++) dw[(size_t)(o + a) * (size_t)taps + (size_t)(t + b)] = sum[a * tt + b];
         }
     }
     bias_gradient(c, s, dy, db);

@@ -1,0 +1,28 @@
+/* The fixed tree over 16 lanes, four sums at a time: (i, i+8), (i, i+4), (i, i+2), (i, i+1). */
+#ifndef CR_SIMD_TREE_X86_H
+#define CR_SIMD_TREE_X86_H
+
+#include <immintrin.h>
+
+/* Lanes (i, i+8) and then (i, i+4) of one element. */
+static inline __m128 tree_to_four(const float *lane)
+{
+    const __m256 eight = _mm256_add_ps(_mm256_loadu_ps(lane), _mm256_loadu_ps(lane + 8));
+    return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+}
+
+/* (i, i+2) of two elements: their two remaining lanes side by side. */
+static inline __m128 tree_to_two(__m128 a, __m128 b)
+{
+    return _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
+}
+
+/* sum[e] = tree of lane[e][0..15] for 4 elements. */
+static inline void tree_four(const float (*lane)[16], float sum[4])
+{
+    const __m128 ab = tree_to_two(tree_to_four(lane[0]), tree_to_four(lane[1]));
+    const __m128 cd = tree_to_two(tree_to_four(lane[2]), tree_to_four(lane[3]));
+    _mm_storeu_ps(sum, _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd)));
+}
+
+#endif
