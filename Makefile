@@ -180,13 +180,13 @@ TSAN = -fsanitize=thread
 SANITIZED = $(MAKE) O=obj-$(1) STATIC=no CFLAGS=$(call quote,$(CFLAGS) $(2)) LDFLAGS=$(call quote,$(LDFLAGS) $(2)) $*
 ## asan-TARGET: make TARGET with address checks, in obj-asan
 asan-%:
-	$(call SANITIZED,asan,$(ASAN))
+	+$(call SANITIZED,asan,$(ASAN))
 ## ubsan-TARGET: make TARGET with checks for undefined behaviour, in obj-ubsan
 ubsan-%:
-	$(call SANITIZED,ubsan,$(UBSAN))
+	+$(call SANITIZED,ubsan,$(UBSAN))
 ## tsan-TARGET: make TARGET with data-race checks, in obj-tsan (clang: gcc's OpenMP library hides its barriers)
 tsan-%:
-	$(call SANITIZED,tsan,$(TSAN))
+	+$(call SANITIZED,tsan,$(TSAN))
 
 # ---- installing
 
