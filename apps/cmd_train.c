@@ -394,6 +394,7 @@ static int open_and_train(const struct train_args *a, const struct cr_arguments 
     CR_TRY(cr_find_net(&net, words->word[0], e));
     int rc = cr_find_data(&data, words->word[1], e);
     if (rc == 0) {
+        cr_data_measure(&data);
         rc = train(a, &net, &data, out, argc, argv, e);
         cr_data_close(&data);
     }

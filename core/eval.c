@@ -15,10 +15,7 @@ int cr_check_fit(const struct cr_net *net, const struct cr_data *data, struct cr
         return cr_fail(e, CR_E_INPUT, "network %s wants images of %dx%dx%d, but those of %s are %dx%dx%d", net->name,
                        net->input.c, net->input.h, net->input.w, data->path, data->channels, data->height,
                        data->width);
-    if (net->classes < data->classes)
-        return cr_fail(e, CR_E_INPUT, "network %s ends in %d classes, but %s has %d", net->name, net->classes,
-                       data->path, data->classes);
-    return 0;
+    return cr_data_check_classes(data, net->classes, e);
 }
 
 struct job {

@@ -298,10 +298,29 @@ static int parse(struct cr_net *net, const char *file, const char *text, struct 
     return 0;
 }
 
+/* The first byte that is a control character or breaks UTF-8; NULL when there is none. Checkpoints carry the text in
+ * JSON, which could not give such a byte back. */
+static const char *not_text(const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        const int more = *p < 0x80 ? 0 : *p < 0xc2 ? -1 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : *p < 0xf5 ? 3 : -1;
+        const int control = *p < ' ' ? !strchr("\n\t\r", *p) : *p == 0x7f;
+        if (control || more < 0) return (const char *)p;
+        for (int i = 1; i <= more; i++)
+            if ((p[i] & 0xc0) != 0x80) return (const char *)p;
+        p += 1 + more;
+    }
+    return NULL;
+}
+
 int cr_net_parse(struct cr_net *net, const char *name, const char *file, const char *text, struct cr_error *e)
 {
     memset(net, 0, sizeof *net);
     const size_t length = strlen(text);
+    const char *const odd = not_text(text);
+    if (odd)
+        return cr_fail_at(e, CR_E_INPUT, file, 0, 0, (long long)(odd - text), "a network text is plain ASCII or UTF-8; "
+                          "this byte (0x%02x) is neither", (unsigned char)*odd);
     if (length > MAX_TEXT) return cr_fail_at(e, CR_E_INPUT, file, 0, 0, -1, "more than 64 KiB of network text");
     snprintf(net->name, sizeof net->name, "%s", name);
     net->text = malloc(length + 1);

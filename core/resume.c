@@ -107,8 +107,9 @@ static int go_on(struct cr_state *state, const struct cr_train_options *o, const
         if (!o->override)
             return cr_fail_at(e, CR_E_USAGE, file, 0, 0, -1, "ran with --%s %s, not %s; leave the option away, or go "
                               "on all the same with --override", other, was, is);
-        snprintf(note, 512, "resuming with --%s %.200s instead of %.200s: the result is not that of the run that never "
-                 "stopped", other, is, was);
+        const size_t used = strlen(note);
+        snprintf(note + used, 512 - used, "%sresuming with --%s %.100s instead of %.100s: the result is not that of the "
+                 "run that never stopped", used ? "; " : "", other, is, was);
     }
     if (!state->momentum && o->momentum > 0) {
         state->momentum = calloc(net->params, sizeof *state->momentum);
@@ -140,7 +141,7 @@ int cr_run_folder(const struct cr_train_options *o, const char *from, char folde
     char parent[640];
     const char *wanted = o->checkpoint;
     struct stat st;
-    if (!wanted[0] && from[0]) {
+    if (!wanted[0] && from[0] && !o->override) { /* under --override the run leaves its line: a folder of its own */
         snprintf(parent, sizeof parent, "%s", from);
         char *slash = strrchr(parent, '/');
         if (slash && slash != parent) *slash = 0;
