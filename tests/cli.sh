@@ -97,9 +97,36 @@ works "as --batch-size=32, before --" sha256 train --batch-size=32 -q --no-check
 same "the same run" "$reference" "$(weights)"
 works "the last of two wins" sha256 train linear data -b 16 -b 32 -q --no-checkpoint --steps 5
 same "the same run" "$reference" "$(weights)"
-works "another seed" sha256 train linear data -b 32 --seed 2 -q --no-checkpoint --steps 5
-if test "$(weights)" = "$reference"; then miss "another seed, another run" "same weights"; else
-    pass "another seed, another run"; fi
+
+# An option that is ignored must not pass: each of these decides the bits, and each of those does not.
+short="train linear data -q --no-checkpoint --steps 12"
+# shellcheck disable=SC2086 # lists of words
+works "a short run" sha256 $short
+reference=$(weights)
+for option in "-b 16" "-r 0.2" "--lr 0.2" "--momentum 0.5" --nesterov "--weight-decay 0.1" "--schedule constant" \
+    "--schedule step --step-epochs 0.5" "--warmup 1" "--block 4" --no-shuffle "--normalize unit" \
+    "--normalize 0.2,0.3" "--val-split 0.2" "--seed 2"; do
+    # shellcheck disable=SC2086
+    run $short $option
+    if test $status != 0 || ! test "$(weights)" || test "$(weights)" = "$reference"; then
+        miss "$option decides the weights" "status $status, $(weights)"
+    else
+        pass "$option decides the weights"
+    fi
+done
+for option in "-t 1" "-t 3" "--isa ref" "--log-every 1" "--validate-every 0.5" "--validate-every 0" "-v" "-b 64" \
+    "--learning-rate 0.05" "--normalize std"; do
+    # shellcheck disable=SC2086
+    run $short $option
+    same "$option does not" "$reference" "$(weights)"
+done
+works "--stop ends a run" 'ended by --stop' train linear data --no-checkpoint --stop 'epoch >= 2 and top1 > 1%'
+same "where it says" 2 "$(grep -c '^ *[12]/15 ' out)"
+printf 'default batch-size=16 learning-rate=0.2\n' | cat "$SRCDIR/apps/nets/linear.net" - >own.net
+run train linear data -q --no-checkpoint --steps 12 -b 16; reference=$(weights)
+run train own.net data -q --no-checkpoint --steps 12 -r 0.05
+same "built-in < network < command line" "$reference" "$(weights)"
+rm own.net
 
 echo "# networks"
 fails 5 "no network 'lenet6'; did you mean lenet5?" train lenet6 data
@@ -154,6 +181,16 @@ fails 5 "nowhere.pgm" predict run nowhere.pgm
 fails 2 "expected FILE:INDEX" predict run nowhere:x
 fails 5 "another network" train mlp data --resume run
 fails 2 "batch-size 64, not 32" train linear data --resume run -b 32
+works "checkpoints every 3 steps" sha256 train linear data -e 1 --checkpoint every --checkpoint-every 3 --keep 5
+same "three of them" "step-00000003 step-00000006 step-00000008 " \
+    "$(find every -type f | sort | sed 's/.*\(step-[0-9]*\).*/\1/' | tr '\n' ' ')"
+mkdir spare
+run train linear data -e 1 --resume spare
+same "an empty run folder starts anew and says so" "0 1 1" \
+    "$status $(grep -c 'spare.*anew' err) $(find spare -type f | wc -l)"
+run train linear data --steps 1; run train linear data --steps 1
+same "two runs, two folders" 2 "$(find model -name '*.safetensors' | wc -l)"
+rm -r model spare every
 newest=$(ls run/*.safetensors | tail -n 1)
 size=$(wc -c <"$newest")
 mkdir spoilt && file=spoilt/$(basename "$newest")
@@ -208,14 +245,19 @@ works "--dry-run" '7,850 parameters' train linear data --dry-run --checkpoint dr
 same "does nothing" "none:" "none:$(ls -d dry model 2>/dev/null)"
 
 echo "# signals"
-works "the whole run" sha256 train linear data -e 150 -t 1 --no-checkpoint -q
+works "the whole run" sha256 train linear data -e 500 -t 1 --no-checkpoint -q
 reference=$(weights)
-"$CORERING" train linear data -e 150 -t 2 -q --checkpoint cut --log cut.log >out 2>err &
+# await COMMAND...: until it succeeds, two seconds at most.
+await() { for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "$@" && break; sleep 0.1; done; }
+has_begun() { grep -q '"epoch"' cut.log 2>/dev/null; }
+has_checkpoint() { ls cut/*.safetensors >/dev/null 2>&1; }
+"$CORERING" train linear data -e 500 -t 2 -q --checkpoint cut --checkpoint-every 1000000 --log cut.log >out 2>err &
 pid=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    grep -q '"epoch"' cut.log 2>/dev/null && break
-    sleep 0.1
-done
+await has_begun
+kill -USR1 $pid
+await has_checkpoint
+if has_checkpoint && kill -0 $pid; then pass "SIGUSR1 writes a checkpoint"; else
+    miss "SIGUSR1 writes a checkpoint" "$(ls cut)"; fi
 kill -TERM $pid; wait $pid; status=$?
 same "SIGTERM ends with 143" 143 $status
 same "after a checkpoint" 1 "$(grep -c '^model cut/step-' out)"
@@ -223,6 +265,7 @@ command=$(sed -n 's/^corering: .*to go on: [^ ]* //p' err)
 # shellcheck disable=SC2086 # the words of a command
 run $command
 same "the command it says goes on to the same weights" "$reference" "$(weights)"
+same "from where it stopped, not anew" "none:" "none:$(cat err)"
 
 leftover=$(find . -name '*.tmp*')
 same "no temporary file anywhere" "none:" "none:$leftover"
