@@ -49,15 +49,16 @@ echo "# help and version"
 works "--version" '^corering [0-9]' --version
 works "--help" 'train NET DATA' --help
 works "help" 'train NET DATA' help
-sed 's/\\-/-/g' "$SRCDIR/apps/man/corering.1" >man
+sed 's/\\-/-/g' "$SRCDIR/apps/man/corering.1" >manual
 for command in train test predict info "data get" "data synth" nets; do
     # shellcheck disable=SC2086 # two words
     works "$command --help" "^Usage: corering $command" $command --help
     # shellcheck disable=SC2086
     works "help $command" "^Usage: corering $command" help $command
     undocumented=
+    # shellcheck disable=SC2013 # words are wanted
     for option in $(sed -n 's/^  .*\(--[a-z0-9-]*\).*/\1/p' out); do
-        grep -qe "$option" man || undocumented="$undocumented $option"
+        grep -qe "$option" manual || undocumented="$undocumented $option"
     done
     same "the man page knows the options of $command" "none:" "none:$undocumented"
 done
@@ -153,15 +154,15 @@ fails 5 "corering data synth $WORK/cache" train linear synth
 broken() {
     rm -rf broken && cp -R data broken && file=broken/$1 && shift && "$@"
 }
-patch() { printf "$1" | dd of="$file" bs=1 seek="$2" conv=notrunc 2>/dev/null; }
+patch() { printf '%b' "$1" | dd of="$file" bs=1 seek="$2" conv=notrunc 2>/dev/null; }
 shorten() { head -c "$1" "$file" >short && mv short "$file"; }
 images=train-images-idx3-ubyte labels=train-labels-idx1-ubyte
-broken $images patch '\001' 2;      fails 5 "$images, byte 2: not an IDX file" train linear broken
+broken $images patch '\0001' 2;      fails 5 "$images, byte 2: not an IDX file" train linear broken
 broken $images shorten 10;          fails 5 "$images" train linear broken
 broken $images shorten 100000;      fails 5 "$images" train linear broken
 broken $images shorten 0;           fails 5 "$images" train linear broken
-broken $labels patch '\000' 6;      fails 5 "train-" train linear broken
-broken t10k-labels-idx1-ubyte patch '\143' 20; fails 5 "t10k-labels-idx1-ubyte.* 99" train linear broken
+broken $labels patch '\0000' 6;      fails 5 "train-" train linear broken
+broken t10k-labels-idx1-ubyte patch '\0143' 20; fails 5 "t10k-labels-idx1-ubyte.* 99" train linear broken
 broken $images rm broken/$images;   fails 5 "$images" train linear broken
 rm -rf broken
 
@@ -191,10 +192,10 @@ same "an empty run folder starts anew and says so" "0 1 1" \
 run train linear data --steps 1; run train linear data --steps 1
 same "two runs, two folders" 2 "$(find model -name '*.safetensors' | wc -l)"
 rm -r model spare every
-newest=$(ls run/*.safetensors | tail -n 1)
+newest=$(find run -name '*.safetensors' | sort | tail -n 1)
 size=$(wc -c <"$newest")
 mkdir spoilt && file=spoilt/$(basename "$newest")
-cp "$newest" "$file"; patch '\377' $((size - 40));   fails 5 "$file" test spoilt data
+cp "$newest" "$file"; patch '\0377' $((size - 40));   fails 5 "$file" test spoilt data
 cp "$newest" "$file"; patch 'x' 30;                  fails 5 "$file" train linear data --resume spoilt
 cp "$newest" "$file"; shorten $((size - 1));         fails 5 "$file" predict spoilt data/t10k-images-idx3-ubyte
 : >"$file";                                          fails 5 "$file" info spoilt
