@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apps/commands.h"
 #include "apps/find.h"
@@ -351,7 +352,7 @@ static int close_outputs(struct outputs *out, const struct train_args *a, int rc
 static int run_with(const struct train_args *a, const struct cr_train_options *o, const struct cr_net *net,
                     const struct cr_data *data, struct outputs *out, struct cr_train_result *result, struct cr_error *e)
 {
-    const int progress = !a->quiet && cr_progress_possible();
+    const int progress = !a->quiet && cr_progress_possible() && !(a->json && isatty(STDOUT_FILENO));
     struct cr_tee tee = { .count = 1,
                           .to = { { .warning = say_warning, .progress = progress ? draw_progress : NULL } } };
     if (!a->json && !a->quiet) tee.to[tee.count++] = cr_text_events(&out->text);
