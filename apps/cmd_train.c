@@ -133,7 +133,7 @@ static const struct cr_option options[] = {
       .argument = "N",
       .help = "epochs between two validations; 0 = never",
       .set = set_value },
-    { .name = "init", .argument = "FILE", .help = "start from the weights of a checkpoint", .set = set_value },
+    { .name = "init", .argument = "FILE|DIR", .help = "start from the weights of a checkpoint", .set = set_value },
 
     { .help = "Checkpoints" },
     { .name = "checkpoint",
@@ -430,7 +430,8 @@ const struct cr_command cr_command_train = {
     .description = "Trains NET on DATA with every core, validates after each epoch, writes\n"
                    "checkpoints. The weights a run ends with depend on network, data, seed and\n"
                    "hyper-parameters alone: threads, instruction set and interruptions change the\n"
-                   "time, never a bit.\n\n"
+                   "time, never a bit. Defaults stand in brackets; a network may recommend others\n"
+                   "('corering info NET' tells).\n\n"
                    "NET    a built-in network ('corering nets' lists them) or a .net file\n"
                    "DATA   mnist, fashion-mnist, synth, or a folder with IDX files",
     .examples = "  corering train lenet5 mnist\n"
