@@ -27,6 +27,8 @@ static const struct {
     { "data", data_suite },
     { "synth", synth_suite },
     { "picture", picture_suite },
+    { "gradient", gradient_suite },
+    { "torch", torch_suite },
     { NULL, NULL },
 };
 

@@ -16,5 +16,7 @@ Suite *rng_suite(void);
 Suite *data_suite(void);
 Suite *synth_suite(void);
 Suite *picture_suite(void);
+Suite *gradient_suite(void);
+Suite *torch_suite(void);
 
 #endif
