@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #include "simd/kernels.h"
+#include "simd/vec_ref.h"
+
+#include "simd/math_tmpl.h"
 #include "tests/oracle.h"
 #include "tests/suites.h"
 #include "tests/values.h"
@@ -259,6 +262,29 @@ START_TEST(softmax)
 }
 END_TEST
 
+/* The order of the denominator's sum: one chain below 64 classes, else 16 and the tree, written out here. */
+START_TEST(softmax_order)
+{
+    enum { MOST = 100 };
+    const int classes = _i ? MOST : 63;
+    float x[MOST], p[MOST], loss, chain[16] = { 0 };
+    const uint8_t label = 0;
+    struct values v = { 0 };
+
+    for (int c = 1; c < classes; c++) x[c] = 4 * next_float(&v) - 5;
+    x[0] = 0; /* the greatest */
+    for (int c = 0; c < classes; c++) chain[_i ? c % 16 : 0] += math_exp(x[c]);
+    for (int i = 0; i < 8; i++) chain[i] += chain[i + 8];
+    for (int i = 0; i < 4; i++) chain[i] += chain[i + 4];
+    for (int i = 0; i < 2; i++) chain[i] += chain[i + 2];
+    const float sum = chain[0] + chain[1];
+
+    reference()->softmax(classes, (struct cr_samples){ 1, 1 }, x, &label, p, NULL, &loss);
+    ck_assert(loss == math_log(sum));
+    for (int c = 0; c < classes; c++) ck_assert(p[c] == math_exp(x[c]) / sum);
+}
+END_TEST
+
 static double relu(double x) { return x > 0 ? x : 0; }
 
 /* The derivatives from x, not from y as the kernels have them. */
@@ -433,6 +459,7 @@ Suite *ref_suite(void)
     tcase_add_loop_test(t, pool, 0, POOL_SHAPES);
     tcase_add_loop_test(t, linear, 0, LINEAR_SHAPES);
     tcase_add_loop_test(t, softmax, 0, CLASS_COUNTS);
+    tcase_add_loop_test(t, softmax_order, 0, 2);
     tcase_add_test(t, activations);
     suite_add_tcase(s, t);
     t = tcase_create("differences");

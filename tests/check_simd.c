@@ -534,21 +534,26 @@ START_TEST(sgd)
 }
 END_TEST
 
-/* One weight by hand: the roundings in the order that kernels.h states. */
+/* Weights by hand: the roundings in the order that kernels.h states. */
 START_TEST(sgd_by_hand)
 {
+    const struct cr_sgd o = { 0x1p-10f, 0.1f, 0.3f, 0.7f, 0.01f, 1 };
     FOR_EACH_ISA(isa, k, ref) {
-        const struct cr_sgd o = { 0x1p-10f, 0.1f, 0.3f, 0.7f, 0.01f, 1 };
-        const uint32_t q = (uint32_t)-12345;
-        float w = 1.3f, v = 0.2f;
-        float g = -12345.0f * 0x1p-10f;
-        g = g * 0.1f;
-        g = fmaf(0.01f, w, g);
-        const float new_v = fmaf(0.7f, v, g), d = fmaf(0.7f, new_v, g), new_w = fmaf(-0.3f, d, w);
-        k.sgd(1, &q, &o, &w, &v);
-        ck_assert_msg(w == new_w && v == new_v, "%s: %a %a, by hand %a %a", *isa, (double)w, (double)v, (double)new_w,
-                      (double)new_v);
-        w = NAN;
+        struct values values = { 0 };
+        for (int i = 0; i < 200; i++) {
+            const int32_t sum = next_int(&values, 1 << 8) - (1 << 7);
+            const uint32_t q = (uint32_t)sum;
+            float w = next_float(&values), v = next_float(&values);
+            float g = (float)sum * 0x1p-10f;
+            g = g * 0.1f;
+            g = fmaf(0.01f, w, g);
+            const float new_v = fmaf(0.7f, v, g), d = fmaf(0.7f, new_v, g), new_w = fmaf(-0.3f, d, w);
+            k.sgd(1, &q, &o, &w, &v);
+            ck_assert_msg(w == new_w && v == new_v, "%s: %a %a, by hand %a %a", *isa, (double)w, (double)v,
+                          (double)new_w, (double)new_v);
+        }
+        const uint32_t q = 1;
+        float w = NAN, v = 0;
         ref.sgd(1, &q, &o, &w, &v);
         ck_assert_msg(isnan(w), "NaN flushed");
     }
