@@ -63,8 +63,8 @@ called_by() {
     chmod +x "$WORK/corering"
     CORERING=$WORK/corering
 }
-if ! tool hostile_caller -shared -fPIC -lm 2>/dev/null; then
-    skip "hostile callers" "$CC makes no shared library"
+if ! tool hostile_caller -shared -fPIC 2>/dev/null; then
+    skip "hostile callers" "no x86-64, or $CC makes no shared library"
 elif ! LD_PRELOAD=$WORK/hostile_caller "$program" --version >/dev/null 2>&1; then
     skip "hostile callers" "nothing can be loaded before this program"
 else
@@ -110,13 +110,16 @@ other --normalize unit
 other --val-split 0.1
 
 echo "# the second thread works"
+# A busy machine may keep a thread waiting, so the best of five counts.
 if test "$(getconf _NPROCESSORS_ONLN)" -ge 2 && tool measure; then
-    "$WORK/measure" "$WORK/usage" "$CORERING" train lenet5 "$WORK/synth" -e 3 -t 2 --validate-every 0 --no-checkpoint -q \
-        >/dev/null
-    read -r wall cpu _ <"$WORK/usage"
-    ratio=$(awk -v cpu="$cpu" -v wall="$wall" 'BEGIN { printf "%.2f", cpu / wall }')
-    name="processor time / time of two threads: $ratio"
-    if at_least 1.1 "$ratio"; then pass "$name"; else miss "$name" "less than 1.1"; fi
+    best=0
+    for _ in 1 2 3 4 5; do
+        ratio=$(threads_at_work 2 -e 3)
+        if at_least "$best" "$ratio"; then best=$ratio; fi
+        if at_least 1.1 "$best"; then break; fi
+    done
+    name="processor time / time of two threads: $best"
+    if at_least 1.1 "$best"; then pass "$name"; else miss "$name" "less than 1.1"; fi
 else
     skip "processor time of two threads" "one processor"
 fi

@@ -41,3 +41,6 @@ mnist() {
     done
     return 1
 }
+
+# verdicts ROW: what tests print, from stdin, in the form of tests/acceptance.
+verdicts() { sed -e "s/^ok - \(.*\)/$1 \1 PASS/" -e "s/^not ok - \(.*\)/$1 \1 FAIL/"; }

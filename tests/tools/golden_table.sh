@@ -55,3 +55,11 @@ golden() {
     if test $rows = 0; then miss "$name" "no row matches '$pattern'"; return 1; fi
     pass "$name: $rows rows"
 }
+
+# threads_at_work THREADS OPTIONS...: processor time / time of a run with so many threads.
+threads_at_work() {
+    threads=$1; shift
+    "$WORK/measure" "$WORK/usage" "$CORERING" train lenet5 "$WORK/synth" -b 64 -t "$threads" --validate-every 0 \
+        --no-checkpoint -q "$@" >/dev/null
+    awk '{ printf "%.2f", $2 / $1 }' "$WORK/usage"
+}
