@@ -4,8 +4,8 @@
     tests/peers/train.py                     compare live, as `make check-peers` does
     tests/peers/train.py --write FILE        also write PyTorch's numbers: tests/data/torch_lenet5.txt
 
-PyTorch computes in double precision, so what is compared is corering's own rounding; the same training in PyTorch's
-single precision is told beside it. The weights travel as .safetensors, read here with struct and json alone.
+PyTorch computes in double precision, so what is measured is corering's own rounding; how far PyTorch's single
+precision is off is told beside it. The weights travel as .safetensors, read here with struct and json alone.
 Needs python3-torch and MNIST ($CORERING_DATA/mnist, ~/.cache/corering/mnist or data/mnist of the build folder).
 """
 import argparse
@@ -159,9 +159,8 @@ def compare(run, images, labels, data, write):
 
     loss, weight = distance([got], [losses]), distance(end, weights)
     good = loss <= LOSS_TOLERANCE and weight <= WEIGHT_TOLERANCE
-    print(f"{'ok' if good else 'not ok'} - {run}: {len(losses)} steps, loss within {loss:.1e}, weights within "
-          f"{weight:.1e} of PyTorch in double precision (PyTorch in single precision: "
-          f"{distance([single], [losses]):.1e}, {distance(single_weights, weights):.1e})", flush=True)
+    print(f"{'ok' if good else 'not ok'} - {run}, {len(losses)} steps: loss off by {loss:.1e}, weights {weight:.1e}; "
+          f"PyTorch's float32 {distance([single], [losses]):.1e}, {distance(single_weights, weights):.1e}", flush=True)
 
     if write:
         write.write(f"\nrun {run} {net}\n")
