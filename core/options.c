@@ -225,6 +225,11 @@ int cr_train_apply_defaults(struct cr_train_options *o, const struct cr_net *net
 {
     for (int i = 0; i < net->default_count; i++) {
         struct cr_error inner;
+        const char *const name = net->defaults[i].option;
+        /* A network may say how it is best trained; it has no business with files, threads or folders. */
+        if (find(name) && !cr_train_option_decides(name) && strcmp(name, "validate-every") != 0)
+            return cr_fail(e, CR_E_INPUT, "network %s: a default line cannot set '%s'; give it on the command line",
+                           net->name, name);
         if (cr_train_option_set(o, net->defaults[i].option, net->defaults[i].value, &inner) < 0)
             return cr_fail(e, CR_E_INPUT, "network %s, line 'default %s=%s': %s", net->name, net->defaults[i].option,
                            net->defaults[i].value, inner.text);

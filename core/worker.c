@@ -8,7 +8,7 @@
 
 int cr_lanes(long n)
 {
-    return n > 8 ? 16 : 8;
+    return n > 8 ? 16 : n > 2 ? 8 : 1;
 }
 
 /* A cursor over the arena. With base NULL it only measures: one description of the layout serves both. */

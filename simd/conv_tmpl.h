@@ -1,13 +1,16 @@
-/* Convolution for samples side by side (lanes 8 or 16). The template; included after a vec_*.h and tile sizes:
+/* Convolution with whole vectors. The template; included after a vec_*.h and tile sizes:
  *
  *     TILE_C, TILE_X   channels x vectors of the register tile of forward and backward_input
  *     TILE_O, TILE_T   output channels x taps of the register tile of backward_weight
- *     FALLBACK         the reference table, for arrangements whose lanes do not fill a vector
+ *     FALLBACK         the table for what does not fill these vectors
  *
- * A vector holds the same pixel of VL samples, so every chain of the arithmetic is a chain of whole vectors, whatever
- * the shape: no im2col, no tails. All three passes are "rows": for one row of outputs and a few channels, a register
- * tile walks the taps (channel, ty, tx) in ascending order, one broadcast weight per channel and one load per vector.
- * Taps that no pixel of the tile has are left out; for the others the row is copied with zeros at both ends.
+ * Samples side by side (lanes 8 or 16): a vector holds the same pixel of VL samples, so every chain of the arithmetic
+ * is a chain of whole vectors, whatever the shape: no im2col, no tails. One sample alone (lanes 1): a vector holds VL
+ * neighbours of a row, which takes a stride of 1; the gradient by weight is in conv_single_tmpl.h.
+ *
+ * Forward and backward_input are "rows": for one row of outputs and a few channels, a register tile walks the taps
+ * (channel, ty, tx) in ascending order, one broadcast weight per channel and one load per vector. Taps that no pixel
+ * of the tile has are left out; for the others the row is copied with zeros at both ends.
  *
  * backward_input is the same walk over dy: an input pixel (iy, ix) of phase (iy + pad) mod stride meets the outputs
  * oy = (iy + pad - ky) / stride in ascending order when ky descends. */
@@ -16,6 +19,9 @@
 #include "simd/kernels.h"
 #include "simd/tables.h"
 #include "simd/unroll.h"
+
+static int imin(int a, int b) { return a < b ? a : b; }
+static int imax(int a, int b) { return a > b ? a : b; }
 
 /* One row of outputs: pixel p = sum over channel, ty, tx of x[channel][ty][p * step + tx] * w. Strides in floats. */
 struct row {
@@ -34,7 +40,8 @@ struct row {
 };
 
 static inline __attribute__((always_inline)) void row_tile(const int tc, const int tv, const struct row *r,
-                                                           const float *const *xv, float *const *yv, int t0, int t1)
+                                                           const float *const *xv, float *const *yv, int t0, int t1,
+                                                           const int narrow)
 {
     vf acc[TILE_C][TILE_X];
     UNROLL for (int c = 0; c < tc; c++)
@@ -49,7 +56,7 @@ static inline __attribute__((always_inline)) void row_tile(const int tc, const i
             size_t x = at + (size_t)t0 * (size_t)r->lanes;
             for (int t = t0; t < t1; t++, x += (size_t)r->lanes, w += tc) {
                 vf in[TILE_X];
-                UNROLL for (int v = 0; v < tv; v++) in[v] = vf_load(xv[v] + x);
+                UNROLL for (int v = 0; v < tv; v++) in[v] = narrow ? vf_load_n(xv[v] + x, r->pixels) : vf_load(xv[v] + x);
                 UNROLL for (int c = 0; c < tc; c++)
                 {
                     const vf wc = vf_set1(w[c]);
@@ -58,14 +65,22 @@ static inline __attribute__((always_inline)) void row_tile(const int tc, const i
             }
         }
     UNROLL for (int c = 0; c < tc; c++)
-        UNROLL for (int v = 0; v < tv; v++) vf_store(yv[v] + (size_t)c * r->y_channel, acc[c][v]);
+        UNROLL for (int v = 0; v < tv; v++)
+        {
+            float *const y = yv[v] + (size_t)c * r->y_channel;
+            if (narrow)
+                vf_store_n(y, acc[c][v], r->pixels);
+            else
+                vf_store(y, acc[c][v]);
+        }
 }
 
 /* tc and tv as constants, so that the tile lives in registers. */
-#define ROW_TILE(TC, TV) row_tile(TC, TV, r, xv, yv, t0, t1)
+#define ROW_TILE(TC, TV) row_tile(TC, TV, r, xv, yv, t0, t1, 0)
 #define ROW_CHANNELS(TC)                                                                                               \
     case TC:                                                                                                           \
         switch (tv) {                                                                                                  \
+        case 0: row_tile(TC, 1, r, xv, yv, t0, t1, 1); break;                                                          \
         case 1: ROW_TILE(TC, 1); break;                                                                                \
         case 2: ROW_TILE(TC, 2); break;                                                                                \
         FOUR(case 3: ROW_TILE(TC, 3); break; case 4: ROW_TILE(TC, 4); break;)                                          \
@@ -78,6 +93,7 @@ static inline __attribute__((always_inline)) void row_tile(const int tc, const i
 #define FOUR(...)
 #endif
 
+/* tv = 0: one vector that is wider than the row. */
 static void row_tile_any(int tc, int tv, const struct row *r, const float *const *xv, float *const *yv, int t0, int t1)
 {
     switch (tc) {
@@ -90,13 +106,21 @@ static void row_tile_any(int tc, int tv, const struct row *r, const float *const
     }
 }
 
+/* Where a row's vectors lie: `pixel` of vector v, and of `pixels` pixels each. One sample alone: VL pixels, the last
+ * vector moved back to end with the row (what two vectors share is computed twice, to the same bits). */
+static int first_pixel(const struct row *r, int v)
+{
+    if (r->lanes >= VL) return v / (r->lanes / VL);
+    return v * VL + VL <= r->pixels || r->pixels < VL ? v * VL : r->pixels - VL;
+}
+
 /* How many vectors the tile that begins at vector v takes. In a row whose ends have few of many taps, as in the
  * gradient by input of a large unpadded window, tiles there are narrow, so that less is multiplied by zero. */
-static int tile_width(const struct row *r, int v, int vectors, int slices)
+static int tile_width(const struct row *r, int v, int vectors)
 {
+    const int slices = r->lanes / VL, rest = vectors - v;
     const int missing = r->tx - 1 - (r->last - (r->pixels - 1) * r->step_px); /* taps the last pixel lacks */
     const int left = r->first >= 3 ? r->first * slices : 0, right = missing >= 3 ? missing * slices : 0;
-    const int rest = vectors - v;
     if (v < left || v >= vectors - right) return rest < 2 ? rest : 2;
     const int inner = rest - right, tiles = (inner + TILE_X - 1) / TILE_X;
     return (inner + tiles - 1) / tiles;
@@ -105,25 +129,23 @@ static int tile_width(const struct row *r, int v, int vectors, int slices)
 /* Cut a row into tiles of at most TILE_X vectors, as even as can be. */
 static void run_row(int tc, const struct row *r)
 {
-    const int slices = r->lanes / VL, vectors = r->pixels * slices;
+    const int slices = r->lanes / VL;
+    const int vectors = slices ? r->pixels * slices : (r->pixels + VL - 1) / VL, span = slices ? 1 : imin(VL, r->pixels);
     for (int from = 0, to; from < vectors; from = to) {
         const float *xv[TILE_X];
         float *yv[TILE_X];
-        to = from + tile_width(r, from, vectors, slices);
+        to = from + tile_width(r, from, vectors);
         for (int v = from; v < to; v++) {
-            const size_t pixel = (size_t)(v / slices), lane = (size_t)(v % slices) * VL;
+            const size_t pixel = (size_t)first_pixel(r, v), lane = slices ? (size_t)(v % slices) * VL : 0;
             xv[v - from] = r->x + pixel * r->x_step + lane;
             yv[v - from] = r->y + pixel * r->y_step + lane;
         }
         /* Taps that at least one pixel of the tile has. */
-        const int p0 = from / slices * r->step_px, p1 = (to - 1) / slices * r->step_px;
-        const int t0 = r->first > p1 ? r->first - p1 : 0, t1 = r->last - p0 + 1 < r->tx ? r->last - p0 + 1 : r->tx;
-        row_tile_any(tc, to - from, r, xv, yv, t0, t1 > t0 ? t1 : t0);
+        const int p0 = first_pixel(r, from) * r->step_px, p1 = (first_pixel(r, to - 1) + span - 1) * r->step_px;
+        const int t0 = imax(0, r->first - p1), t1 = imin(r->tx, r->last - p0 + 1);
+        row_tile_any(tc, !slices && span < VL ? 0 : to - from, r, xv, yv, t0, imax(t0, t1));
     }
 }
-
-static int imin(int a, int b) { return a < b ? a : b; }
-static int imax(int a, int b) { return a > b ? a : b; }
 
 /* Copy planes of `width` pixels a row with `left` and `right` pixels of zeros beside each row and `above`, `below`
  * rows of zeros. */
@@ -145,6 +167,13 @@ static void copy_bordered(size_t planes, int height, int width, int lanes, int l
     }
 }
 
+/* Do the arrangement and the shape fill these vectors? One sample alone takes vectors of at most 8
+ * floats: rows are short. */
+static int fits(const struct cr_conv *c, struct cr_samples s)
+{
+    return s.lanes % VL == 0 || (s.lanes == 1 && VL <= 8 && c->stride == 1);
+}
+
 /* Channels o..o+tc-1 of w, taps in order, tile channel fastest. */
 static void pack_forward(const struct cr_conv *c, int o, int tc, const float *w, float *packed)
 {
@@ -156,7 +185,7 @@ static void pack_forward(const struct cr_conv *c, int o, int tc, const float *w,
 static void forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
                     float *y, float *scratch)
 {
-    if (s.lanes % VL) {
+    if (!fits(c, s)) {
         FALLBACK.forward(c, s, x, w, b, y, scratch);
         return;
     }
@@ -213,7 +242,7 @@ static void pack_backward(const struct cr_conv *c, int i, int tc, int py, int px
 static void backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w, float *dx,
                            float *scratch)
 {
-    if (s.lanes % VL) {
+    if (!fits(c, s)) {
         FALLBACK.backward_input(c, s, dy, w, dx, scratch);
         return;
     }
@@ -378,9 +407,19 @@ static void bias_gradient(const struct cr_conv *c, struct cr_samples s, const fl
     }
 }
 
+#if VL <= 8
+#include "simd/conv_single_tmpl.h"
+#endif
+
 static void backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy, float *dw,
                             float *db, float *scratch)
 {
+#if VL <= 8
+    if (s.lanes == 1) {
+        single_backward_weight(c, s, x, dy, dw, db, scratch);
+        return;
+    }
+#endif
     if (s.lanes % VL) {
         FALLBACK.backward_weight(c, s, x, dy, dw, db, scratch);
         return;

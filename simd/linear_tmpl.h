@@ -1,12 +1,12 @@
-/* Linear layers for samples side by side (lanes 8 or 16). The template; included after a vec_*.h and tile sizes:
+/* Linear layers with whole vectors. The template; included after a vec_*.h and tile sizes:
  *
  *     TILE_F           output features of the register tile of forward (a row of weights each) and backward_input
  *     TILE_O, TILE_I   output features x vectors of input features of the register tile of backward_weight
- *     FALLBACK         the reference table, for arrangements whose lanes do not fill a vector
+ *     FALLBACK         the table for what does not fill these vectors
  *
- * forward and backward_input have vectors of samples and broadcast weights. The gradient by weight has vectors of
- * input features and broadcast dy: x is turned sample-major once per block, so that each weight's gradient is one
- * chain over the samples. */
+ * For samples side by side, forward and backward_input have vectors of samples and broadcast weights; for one sample
+ * alone, linear_single_tmpl.h. The gradient by weight has vectors of input features and broadcast dy: x is turned
+ * sample-major once per block, so that each weight's gradient is one chain over the samples. */
 #include "simd/kernels.h"
 #include "simd/tables.h"
 #include "simd/unroll.h"
@@ -59,8 +59,18 @@ static void chains_by_column(int count, int k, const float *x, size_t lanes, con
     CHAINS((size_t)count, 1)
 }
 
+#if VL <= 8
+#include "simd/linear_single_tmpl.h"
+#endif
+
 static void forward(int in, int out, struct cr_samples s, const float *x, const float *w, const float *b, float *y)
 {
+#if VL <= 8
+    if (s.lanes == 1) {
+        single_forward(in, out, s.n, x, w, b, y);
+        return;
+    }
+#endif
     if (s.lanes % VL) {
         FALLBACK.forward(in, out, s, x, w, b, y);
         return;
@@ -72,6 +82,12 @@ static void forward(int in, int out, struct cr_samples s, const float *x, const 
 
 static void backward_input(int in, int out, struct cr_samples s, const float *dy, const float *w, float *dx)
 {
+#if VL <= 8
+    if (s.lanes == 1) {
+        single_backward_input(in, out, s.n, dy, w, dx);
+        return;
+    }
+#endif
     if (s.lanes % VL) {
         FALLBACK.backward_input(in, out, s, dy, w, dx);
         return;

@@ -128,8 +128,18 @@ static void clear(const struct cr_conv *c, struct cr_samples s, float *dx)
     if (!tiled) memset(dx, 0, values * sizeof *dx);
 }
 
+#if VL <= 8
+#include "simd/pool_single_tmpl.h"
+#endif
+
 static void max_forward(const struct cr_conv *c, struct cr_samples s, const float *x, float *y)
 {
+#if VL <= 8
+    if (s.lanes == 1 && is_single(c)) {
+        single_forward(c, s.n, x, y);
+        return;
+    }
+#endif
     if (s.lanes < VL) {
         SMALLER(cr_maxpool).forward(c, s, x, y);
         return;
@@ -145,6 +155,13 @@ static void max_forward(const struct cr_conv *c, struct cr_samples s, const floa
 
 static void max_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy, float *dx)
 {
+#if VL <= 8
+    if (s.lanes == 1 && is_single(c)) {
+        clear(c, s, dx);
+        single_backward(c, s.n, x, dy, dx);
+        return;
+    }
+#endif
     if (s.lanes < VL) {
         SMALLER(cr_maxpool).backward(c, s, x, dy, dx);
         return;

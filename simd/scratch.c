@@ -24,7 +24,14 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t forward = in_c * in_h * (in_w + 2 * pad) * lanes;
     const size_t input = out_c * (size_t)c->out_h * ((size_t)c->out_w + 2 * (size_t)c->kw) * lanes;
     const size_t weight = (size_t)cr_groups(s) * in_c * (in_h + 2 * pad) * (in_w + 2 * pad) * lanes;
-    return packed + lines(larger(forward, larger(input, weight)));
+    if (s.lanes > 1) return packed + lines(larger(forward, larger(input, weight)));
+    /* samples one by one: chains of up to 16 lanes, dy channels last, an offset for each tap, one bordered image */
+    const size_t channels = lines(out_c), lanes16 = s.n < 16 ? (size_t)s.n : 16;
+    const size_t chains = lanes16 * (in_c * area + 1) * channels;
+    const size_t turned = lines((size_t)c->out_h * (size_t)c->out_w * channels);
+    const size_t offsets = lines(in_c * area * (sizeof(size_t) / sizeof(float)) + LINE);
+    const size_t image = in_c * (in_h + 2 * pad) * (in_w + 2 * pad);
+    return lines(larger(packed + larger(forward, input), chains + turned + offsets + image));
 }
 
 size_t cr_linear_scratch(int in, int out, struct cr_samples s)

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "simd/unroll.h"
+
 #define VL 8
 #define ISA(name) name##_avx2
 typedef __m256 vf;
@@ -83,5 +85,40 @@ static inline vb vb_load(const void *p) { return _mm_loadu_si128((const __m128i 
 static inline void vb_store(void *p, vb a) { _mm_storeu_si128((__m128i *)p, a); }
 static inline vb vb_zip_low(vb a, vb b) { return _mm_unpacklo_epi8(a, b); }
 static inline vb vb_zip_high(vb a, vb b) { return _mm_unpackhi_epi8(a, b); }
+/* r[i][k] becomes r[k][i]. */
+static inline void vf_transpose(vf r[VL])
+{
+    __m256 pair[8], four[8];
+    UNROLL for (int i = 0; i < 8; i += 2)
+    {
+        pair[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        pair[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    UNROLL for (int i = 0; i < 8; i += 4)
+    {
+        four[i] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0x44);
+        four[i + 1] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0xee);
+        four[i + 2] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0x44);
+        four[i + 3] = _mm256_shuffle_ps(pair[i + 1], pair[i + 3], 0xee);
+    }
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        r[i] = _mm256_permute2f128_ps(four[i], four[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(four[i], four[i + 4], 0x31);
+    }
+}
+
+/* Values 0, 2, 4 ... and 1, 3, 5 ... of a followed by b; and back: halves of a[0], b[0], a[1], b[1] ... */
+static inline vf vec_quarters(vf a) { return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(a), 0xd8)); }
+static inline vf vf_even(vf a, vf b) { return vec_quarters(_mm256_shuffle_ps(a, b, 0x88)); }
+static inline vf vf_odd(vf a, vf b) { return vec_quarters(_mm256_shuffle_ps(a, b, 0xdd)); }
+static inline vf vf_zip_low(vf a, vf b)
+{
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+}
+static inline vf vf_zip_high(vf a, vf b)
+{
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+}
 
 #endif

@@ -82,5 +82,20 @@ static inline vb vb_load(const void *p) { return vld1q_u8((const uint8_t *)p); }
 static inline void vb_store(void *p, vb a) { vst1q_u8((uint8_t *)p, a); }
 static inline vb vb_zip_low(vb a, vb b) { return vzip1q_u8(a, b); }
 static inline vb vb_zip_high(vb a, vb b) { return vzip2q_u8(a, b); }
+/* r[i][k] becomes r[k][i]. */
+static inline void vf_transpose(vf r[VL])
+{
+    const float32x4x2_t a = vtrnq_f32(r[0], r[1]), b = vtrnq_f32(r[2], r[3]);
+    r[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+    r[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+    r[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+    r[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}
+
+/* Values 0, 2, 4 ... and 1, 3, 5 ... of a followed by b; and back: halves of a[0], b[0], a[1], b[1] ... */
+static inline vf vf_even(vf a, vf b) { return vuzp1q_f32(a, b); }
+static inline vf vf_odd(vf a, vf b) { return vuzp2q_f32(a, b); }
+static inline vf vf_zip_low(vf a, vf b) { return vzip1q_f32(a, b); }
+static inline vf vf_zip_high(vf a, vf b) { return vzip2q_f32(a, b); }
 
 #endif

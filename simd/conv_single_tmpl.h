@@ -1,0 +1,119 @@
+/* The gradient by weight for samples that do not lie side by side (lanes 1). Part of conv_tmpl.h.
+ *
+ * A vector holds VL output channels: dy is turned to (position, channel), and each tap's gradients are one chain over
+ * the positions, with x broadcast. Several samples have each their lane (sample mod 16), added by the tree at the end,
+ * so the chains of all taps are kept per lane. */
+
+enum { TAPS = TILE_O * TILE_T / 2 }; /* of a register tile: TAPS x 2 vectors of channels */
+
+/* acc[t][v] += sum over positions of dy[position][v] * x[offset[t] + position]. */
+static inline __attribute__((always_inline)) void single_tile(const int tt, const int tv, const struct field *f,
+                                                              const float *x, const size_t *offset, const float *dyt,
+                                                              size_t dyt_step, float *acc, size_t acc_step, int go_on)
+{
+    vf a[TAPS][2];
+    const float *xt[TAPS];
+    UNROLL for (int t = 0; t < tt; t++)
+    {
+        xt[t] = x + offset[t];
+        UNROLL for (int v = 0; v < tv; v++) a[t][v] = go_on ? vf_load(acc + (size_t)t * acc_step + v * VL) : vf_zero();
+    }
+    for (int oy = 0; oy < f->height; oy++) {
+        size_t xi = (size_t)oy * f->x_row;
+        for (int ox = 0; ox < f->width; ox++, xi += f->x_step, dyt += dyt_step) {
+            vf g[2];
+            UNROLL for (int v = 0; v < tv; v++) g[v] = vf_load(dyt + v * VL);
+            UNROLL for (int t = 0; t < tt; t++)
+            {
+                const vf in = vf_set1(xt[t][xi]);
+                UNROLL for (int v = 0; v < tv; v++) a[t][v] = vf_fma(in, g[v], a[t][v]);
+            }
+        }
+    }
+    UNROLL for (int t = 0; t < tt; t++)
+        UNROLL for (int v = 0; v < tv; v++) vf_store(acc + (size_t)t * acc_step + v * VL, a[t][v]);
+}
+
+#define SINGLE_TILE(TT, TV) single_tile(TT, TV, f, x, offset, dyt, dyt_step, acc, acc_step, go_on)
+
+/* Any number of taps: whole tiles, then ever smaller ones. */
+static void single_taps(int taps, int vectors, const struct field *f, const float *x, const size_t *offset,
+                        const float *dyt, size_t dyt_step, float *acc, size_t acc_step, int go_on)
+{
+    while (taps > 0) {
+        const int tt = taps >= TAPS ? TAPS : taps >= 5 ? 5 : taps >= 2 ? 2 : 1;
+        if (vectors == 2) {
+            if (tt == TAPS) SINGLE_TILE(TAPS, 2);
+            else if (tt == 5) SINGLE_TILE(5, 2);
+            else if (tt == 2) SINGLE_TILE(2, 2);
+            else SINGLE_TILE(1, 2);
+        } else {
+            if (tt == TAPS) SINGLE_TILE(TAPS, 1);
+            else if (tt == 5) SINGLE_TILE(5, 1);
+            else if (tt == 2) SINGLE_TILE(2, 1);
+            else SINGLE_TILE(1, 1);
+        }
+        taps -= tt;
+        offset += tt;
+        acc += (size_t)tt * acc_step;
+    }
+}
+
+/* (channel, position) to (position, channel), channels padded with zeros to whole vectors. */
+static void channels_last(int channels, size_t positions, size_t step, const float *from, float *to)
+{
+    for (size_t p = 0; p < positions; p++, to += step) {
+        for (int c = 0; c < channels; c++) to[c] = from[(size_t)c * positions + p];
+        for (size_t c = (size_t)channels; c < step; c++) to[c] = 0;
+    }
+}
+
+/* acc[k] (lanes 0..lanes-1 of n values each, one after another) to the tree's sums, in lane 0. Absent lanes are +0. */
+static void single_tree(float *acc, size_t n, int lanes)
+{
+    for (int half = 8; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            if (i + half < lanes)
+                for (size_t k = 0; k < n; k++) acc[(size_t)i * n + k] += acc[(size_t)(i + half) * n + k];
+}
+
+static void single_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                                   float *dw, float *db, float *scratch)
+{
+    const int area = c->kh * c->kw, taps = c->in_c * area, lanes = imin(s.n, 16);
+    const size_t width = (size_t)(c->in_w + 2 * c->pad), plane = (size_t)(c->in_h + 2 * c->pad) * width;
+    const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
+    const size_t step = ((size_t)c->out_c + VL - 1) / VL * VL, chains = ((size_t)taps + 1) * step;
+    const struct field f = {
+        .height = c->out_h, .width = c->out_w, .x_row = (size_t)c->stride * width, .x_step = (size_t)c->stride,
+    };
+    /* scratch: chains of each lane (taps, then the bias; channels fastest), dy channels last, offsets of taps, x */
+    float *const acc = scratch, *const dyt = acc + (size_t)lanes * chains;
+    size_t *const offset = (size_t *)(void *)(dyt + (positions * step + 15) / 16 * 16);
+    float *const bordered = (float *)(void *)(offset + ((size_t)taps + 7) / 8 * 8);
+    struct tap tap = { 0, 0, 0 };
+
+    for (int t = 0; t < taps; t++) offset[t] = next_tap(&tap, c, plane, width, 1);
+    for (int i = 0; i < s.n; i++) {
+        const float *in = x + (size_t)i * (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
+        float *const lane = acc + (size_t)(i % 16) * chains;
+        if (c->pad) {
+            copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, c->pad, c->pad, c->pad, c->pad, in, bordered);
+            in = bordered;
+        }
+        channels_last(c->out_c, positions, step, dy + (size_t)i * (size_t)c->out_c * positions, dyt);
+        for (size_t o = 0; o < step; o += 2 * VL)
+            single_taps(taps, o + VL < step ? 2 : 1, &f, in, offset, dyt + o, step, lane + o, step, i >= 16);
+        for (size_t o = 0; o < step; o += VL) {
+            float *const bias = lane + (size_t)taps * step + o;
+            vf sum = i >= 16 ? vf_load(bias) : vf_zero();
+            for (size_t p = 0; p < positions; p++) sum = vf_add(sum, vf_load(dyt + p * step + o));
+            vf_store(bias, sum);
+        }
+    }
+    single_tree(acc, chains, lanes);
+    for (int o = 0; o < c->out_c; o++) {
+        for (int t = 0; t < taps; t++) dw[(size_t)o * (size_t)taps + (size_t)t] = acc[(size_t)t * step + (size_t)o];
+        db[o] = acc[(size_t)taps * step + (size_t)o];
+    }
+}
