@@ -1,0 +1,267 @@
+/* Forward and gradient by input: walks over the rows of a plane of outputs. Part of conv_tmpl.h.
+ *
+ * For a few channels and a few vectors of one row, a register tile walks the taps (channel, ty, tx) in ascending
+ * order, one broadcast weight per channel and one load per vector. Taps that no pixel of the tile has are left out;
+ * for the others the rows have zeros at both ends.
+ *
+ * The gradient by input is the same walk over dy: an input pixel (iy, ix) of phase (iy + pad) mod stride meets the
+ * outputs oy = (iy + pad - ky) / stride in ascending order when ky descends. */
+
+/* Outputs y[channel][row][p] = bias + sum over k, ty, tx of x[k][row's top + ty][p * x_step + tx] * w, for the
+ * channels of a tile. Strides in floats. */
+struct plane {
+    int lanes, pixels, rows;
+    const float *x;             /* (channel 0, row 0) at the first tap of pixel 0 */
+    size_t x_channel, x_row, x_step;
+    int channels, taps_y, taps_x;
+    int top, top_step, height;  /* row of x under tap ty = 0: top + row * top_step; rows 0..height-1 exist */
+    int first, last, step_px;   /* columns first..last of x exist; pixel p meets p * step_px + tx */
+    const float *w;             /* packed: (channel, ty, tx, tile channel) */
+    float *y;
+    size_t y_channel, y_row, y_step;
+    const float *bias;          /* per tile channel, or NULL for +0 */
+};
+
+struct tile {
+    const float *x[TILE_X];     /* of each vector, at the row of its first tap */
+    float *y[TILE_X];
+    const float *w;
+    int ty, t0, t1;             /* taps: ty rows, columns t0..t1-1 */
+};
+
+/* narrow: one vector that is wider than the row. */
+static inline __attribute__((always_inline)) void tile_body(const int tc, const int tv, const int narrow,
+                                                            const struct plane *p, const struct tile *t)
+{
+    vf acc[TILE_C][TILE_X];
+    const float *x[TILE_X];
+    const size_t w_row = (size_t)(p->taps_x * tc), w_channel = (size_t)p->taps_y * w_row;
+    UNROLL for (int v = 0; v < tv; v++) x[v] = t->x[v];
+    UNROLL for (int c = 0; c < tc; c++)
+    {
+        const vf start = p->bias ? vf_set1(p->bias[c]) : vf_zero();
+        UNROLL for (int v = 0; v < tv; v++) acc[c][v] = start;
+    }
+    for (int k = 0; k < p->channels; k++)
+        for (int ty = 0; ty < t->ty; ty++) {
+            size_t at = (size_t)k * p->x_channel + (size_t)ty * p->x_row + (size_t)t->t0 * (size_t)p->lanes;
+            const float *w = t->w + (size_t)k * w_channel + (size_t)ty * w_row + (size_t)t->t0 * (size_t)tc;
+            for (int tx = t->t0; tx < t->t1; tx++, at += (size_t)p->lanes, w += tc) {
+                vf in[TILE_X];
+                UNROLL for (int v = 0; v < tv; v++) in[v] = narrow ? vf_load_n(x[v] + at, p->pixels) : vf_load(x[v] + at);
+                UNROLL for (int c = 0; c < tc; c++)
+                {
+                    const vf wc = vf_set1(w[c]);
+                    UNROLL for (int v = 0; v < tv; v++) acc[c][v] = vf_fma(in[v], wc, acc[c][v]);
+                }
+            }
+        }
+    UNROLL for (int c = 0; c < tc; c++)
+        UNROLL for (int v = 0; v < tv; v++)
+        {
+            float *const y = t->y[v] + (size_t)c * p->y_channel;
+            if (narrow)
+                vf_store_n(y, acc[c][v], p->pixels);
+            else
+                vf_store(y, acc[c][v]);
+        }
+}
+
+/* The body with constant sizes, so that the tile lives in registers. */
+typedef void tile_fn(const struct plane *p, const struct tile *t);
+#define TILE(TC, TV)                                                                                                   \
+    static void tile_##TC##_##TV(const struct plane *p, const struct tile *t) { tile_body(TC, TV ? TV : 1, !TV, p, t); }
+#if TILE_X >= 4
+#define TILES(TC) TILE(TC, 0) TILE(TC, 1) TILE(TC, 2) TILE(TC, 3) TILE(TC, 4)
+#define TILE_ROW(TC) { tile_##TC##_0, tile_##TC##_1, tile_##TC##_2, tile_##TC##_3, tile_##TC##_4 }
+#else
+#define TILES(TC) TILE(TC, 0) TILE(TC, 1) TILE(TC, 2)
+#define TILE_ROW(TC) { tile_##TC##_0, tile_##TC##_1, tile_##TC##_2 }
+#endif
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+
+/* [channels - 1][vectors], vectors 0 being the narrow one. */
+static tile_fn *const tile_of[TILE_C][TILE_X + 1] = {
+    TILE_ROW(1), TILE_ROW(2), TILE_ROW(3), TILE_ROW(4), TILE_ROW(5), TILE_ROW(6),
+};
+
+/* The pixel at which vector v of a row begins. One sample alone: VL pixels a vector, the last one moved back to end
+ * with the row (what two vectors share is computed twice, to the same bits). */
+static int first_pixel(const struct plane *p, int v)
+{
+    if (p->lanes >= VL) return v / (p->lanes / VL);
+    return v * VL + VL <= p->pixels || p->pixels < VL ? v * VL : p->pixels - VL;
+}
+
+/* How many vectors the tile that begins at vector v takes. In a row whose ends have few of many taps, as in the
+ * gradient by input of a large unpadded window, tiles there are narrow, so that less is multiplied by zero. */
+static int tile_width(const struct plane *p, int v, int vectors)
+{
+    const int slices = p->lanes / VL, rest = vectors - v;
+    const int missing = p->taps_x - 1 - (p->last - (p->pixels - 1) * p->step_px); /* taps the last pixel lacks */
+    const int left = p->first >= 3 ? p->first * slices : 0, right = missing >= 3 ? missing * slices : 0;
+    if (v < left || v >= vectors - right) return rest < 2 ? rest : 2;
+    const int inner = rest - right, tiles = (inner + TILE_X - 1) / TILE_X;
+    return (inner + tiles - 1) / tiles;
+}
+
+/* All rows, a column of tiles at a time. */
+static void run_plane(int tc, const struct plane *p)
+{
+    const int slices = p->lanes / VL, span = slices ? 1 : imin(VL, p->pixels);
+    const int vectors = slices ? p->pixels * slices : (p->pixels + VL - 1) / VL;
+    for (int from = 0, to; from < vectors; from = to) {
+        to = from + tile_width(p, from, vectors);
+        const int tv = to - from;
+        tile_fn *const run = tile_of[tc - 1][!slices && span < VL ? 0 : tv];
+        size_t x[TILE_X], y[TILE_X];
+        for (int v = 0; v < tv; v++) {
+            const size_t pixel = (size_t)first_pixel(p, from + v);
+            const size_t lane = slices ? (size_t)((from + v) % slices) * VL : 0;
+            x[v] = pixel * p->x_step + lane;
+            y[v] = pixel * p->y_step + lane;
+        }
+        /* Columns of taps that at least one pixel of the tile has. */
+        const int p0 = first_pixel(p, from) * p->step_px, p1 = (first_pixel(p, to - 1) + span - 1) * p->step_px;
+        struct tile t = { .t0 = imax(0, p->first - p1) };
+        t.t1 = imax(t.t0, imin(p->taps_x, p->last - p0 + 1));
+        for (int row = 0; row < p->rows; row++) {
+            const int top = p->top + row * p->top_step;
+            const int k0 = imax(0, -top), k1 = imin(p->taps_y, p->height - top);
+            const float *const xr = p->x + (size_t)imax(0, top) * p->x_row;
+            float *const yr = p->y + (size_t)row * p->y_row;
+            t.ty = imax(0, k1 - k0);
+            t.w = p->w + (size_t)(k0 * p->taps_x * tc);
+            for (int v = 0; v < tv; v++) {
+                t.x[v] = xr + x[v];
+                t.y[v] = yr + y[v];
+            }
+            run(p, &t);
+        }
+    }
+}
+
+/* Do the arrangement and the shape fill these vectors? One sample alone takes vectors of at most 8 floats: rows are
+ * short. */
+static int fits(const struct cr_conv *c, struct cr_samples s)
+{
+    return s.lanes % VL == 0 || (s.lanes == 1 && VL <= 8 && c->stride == 1);
+}
+
+static size_t packed_size(size_t channels, const struct cr_conv *c)
+{
+    return (TILE_C * channels * (size_t)c->kh * (size_t)c->kw + 15) & ~(size_t)15;
+}
+
+/* Channels o..o+tc-1 of w, taps in order, tile channel fastest. */
+static void pack_forward(const struct cr_conv *c, int o, int tc, const float *w, float *packed)
+{
+    const size_t taps = (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw;
+    for (int i = 0; i < tc; i++)
+        for (size_t t = 0; t < taps; t++) packed[t * (size_t)tc + (size_t)i] = w[(size_t)(o + i) * taps + t];
+}
+
+static void forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
+                    float *y, float *scratch)
+{
+    if (!fits(c, s)) {
+        FALLBACK.forward(c, s, x, w, b, y, scratch);
+        return;
+    }
+    const size_t lanes = (size_t)s.lanes, width = (size_t)(c->in_w + 2 * c->pad);
+    const size_t x_group = (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w * lanes;
+    const size_t y_plane = (size_t)c->out_h * (size_t)c->out_w * lanes;
+    const int tiles = (c->out_c + TILE_C - 1) / TILE_C;
+    float *const packed = scratch, *const bordered = packed + packed_size((size_t)c->in_c, c);
+
+    for (int g = 0; g < cr_groups(s); g++, x += x_group, y += (size_t)c->out_c * y_plane) {
+        if (c->pad) copy_bordered((size_t)c->in_c, c->in_h, c->in_w, s.lanes, c->pad, c->pad, 0, 0, x, bordered);
+        struct plane p = {
+            .lanes = s.lanes, .pixels = c->out_w, .rows = c->out_h,
+            .x = c->pad ? bordered : x, .x_channel = (size_t)c->in_h * width * lanes, .x_row = width * lanes,
+            .x_step = (size_t)c->stride * lanes,
+            .channels = c->in_c, .taps_y = c->kh, .taps_x = c->kw,
+            .top = -c->pad, .top_step = c->stride, .height = c->in_h,
+            .first = c->pad, .last = c->pad + c->in_w - 1, .step_px = c->stride,
+            .w = packed, .y_channel = y_plane, .y_row = (size_t)c->out_w * lanes, .y_step = lanes,
+        };
+        for (int i = 0; i < tiles; i++) {
+            const int o = c->out_c * i / tiles, tc = c->out_c * (i + 1) / tiles - o;
+            pack_forward(c, o, tc, w, packed);
+            p.y = y + (size_t)o * y_plane;
+            p.bias = b + o;
+            run_plane(tc, &p);
+        }
+    }
+}
+
+/* Of the gradient by input, the pixels of one phase along one axis: those with (i + pad) mod stride == phase. */
+struct phase {
+    int taps;  /* k = phase + stride * j, j = 0..taps-1 */
+    int begin; /* first such pixel */
+    int count;
+    int q;     /* output under the first pixel's first tap */
+};
+
+static struct phase phase_of(int phase, int k, int stride, int pad, int in)
+{
+    struct phase f = { .taps = phase < k ? (k - 1 - phase) / stride + 1 : 0 };
+    f.begin = ((phase - pad) % stride + stride) % stride;
+    f.count = f.begin < in ? (in - 1 - f.begin) / stride + 1 : 0;
+    f.q = (f.begin + pad) / stride;
+    return f;
+}
+
+/* Input channels i..i+tc-1 for the taps of phase (py, px), descending, so that outputs ascend: (channel, ty, tx). */
+static void pack_backward(const struct cr_conv *c, int i, int tc, int py, int px, int ny, int nx, const float *w,
+                          float *packed)
+{
+    const size_t area = (size_t)c->kh * (size_t)c->kw;
+    for (int o = 0; o < c->out_c; o++)
+        for (int ty = 0; ty < ny; ty++)
+            for (int tx = 0; tx < nx; tx++) {
+                const int ky = py + c->stride * (ny - 1 - ty), kx = px + c->stride * (nx - 1 - tx);
+                const float *from = w + ((size_t)o * (size_t)c->in_c + (size_t)i) * area + (size_t)(ky * c->kw + kx);
+                for (int k = 0; k < tc; k++) *packed++ = from[(size_t)k * area];
+            }
+}
+
+static void backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w, float *dx,
+                           float *scratch)
+{
+    if (!fits(c, s)) {
+        FALLBACK.backward_input(c, s, dy, w, dx, scratch);
+        return;
+    }
+    const size_t lanes = (size_t)s.lanes;
+    const size_t x_plane = (size_t)c->in_h * (size_t)c->in_w * lanes;
+    const size_t y_group = (size_t)c->out_c * (size_t)c->out_h * (size_t)c->out_w * lanes;
+    const int left = (c->kw - 1) / c->stride, right = imax(0, (c->in_w - 1 + c->pad) / c->stride - (c->out_w - 1));
+    const size_t width = (size_t)(left + c->out_w + right);
+    const int tiles = (c->in_c + TILE_C - 1) / TILE_C, phases = c->stride * c->stride;
+    float *const packed = scratch, *const bordered = packed + packed_size((size_t)c->out_c, c);
+
+    for (int g = 0; g < cr_groups(s); g++, dy += y_group, dx += (size_t)c->in_c * x_plane) {
+        copy_bordered((size_t)c->out_c, c->out_h, c->out_w, s.lanes, left, right, 0, 0, dy, bordered);
+        for (int i = 0; i < tiles * phases; i++) {
+            const int tile = i / phases, py = i % phases / c->stride, px = i % c->stride;
+            const int ci = c->in_c * tile / tiles, tc = c->in_c * (tile + 1) / tiles - ci;
+            const struct phase fy = phase_of(py, c->kh, c->stride, c->pad, c->in_h);
+            const struct phase fx = phase_of(px, c->kw, c->stride, c->pad, c->in_w);
+            const int shift = left + fx.q - imax(0, fx.taps - 1); /* column of pixel 0 under tx = 0 */
+            const struct plane p = {
+                .lanes = s.lanes, .pixels = fx.count, .rows = fy.count,
+                .x = bordered + (size_t)shift * lanes, .x_channel = (size_t)c->out_h * width * lanes,
+                .x_row = width * lanes, .x_step = lanes,
+                .channels = c->out_c, .taps_y = fy.taps, .taps_x = fx.taps,
+                .top = fy.q - (fy.taps - 1), .top_step = 1, .height = c->out_h,
+                .first = left - shift, .last = left - shift + c->out_w - 1, .step_px = 1,
+                .w = packed, .y_channel = x_plane, .y_row = (size_t)(c->stride * c->in_w) * lanes,
+                .y_step = (size_t)c->stride * lanes,
+                .y = dx + (size_t)ci * x_plane + (size_t)(fy.begin * c->in_w + fx.begin) * lanes,
+            };
+            pack_backward(c, ci, tc, py, px, fy.taps, fx.taps, w, packed);
+            run_plane(tc, &p);
+        }
+    }
+}
