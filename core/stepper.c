@@ -38,6 +38,9 @@ int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
         return cr_fail(e, CR_E_NOMEM, "out of memory: %d threads need %zu MB each; use fewer with -t", threads,
                        cr_worker_size(s->net, (int)s->plan->block, 1) >> 20);
     }
+    if (!s->profile) return 0;
+    CR_TRY(cr_profile_begin(s->profile, s->net, s->threads, e));
+    for (int t = 0; t < s->threads; t++) s->worker[t]->profile = s->profile->thread[t];
     return 0;
 }
 
@@ -180,11 +183,13 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
     const size_t end = lines * (size_t)(t + 1) / team * SLICE, to = end < s->net->params ? end : s->net->params;
     uint64_t epoch = UINT64_MAX;
 
+    cr_profile_start(w->profile);
     for (int turn = 0;; turn = !turn) {
         struct cr_round *const r = &s->round[turn];
         if (r->step.epoch != epoch) cr_plan_order(s->plan, epoch = r->step.epoch, &order);
         take_blocks(s, w, r, &order);
         cr_barrier_wait(&s->barrier);
+        cr_profile_mark(w->profile, CR_SPAN_WAIT);
 
         const int busy = atomic_load_explicit(&r->busy_count, memory_order_relaxed);
         uint32_t *const sum = r->busy[0];
@@ -193,10 +198,12 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
             s->loss_sum = 0;
             for (size_t i = 0; i < team; i++) s->loss_sum += s->worker[i]->loss_sum;
         }
+        cr_profile_mark(w->profile, CR_SPAN_SUM);
         if (s->comm->size > 1) {
             cr_barrier_wait(&s->barrier);
             if (t == 0) s->status = exchange(s, sum, span->error);
             cr_barrier_wait(&s->barrier);
+            cr_profile_mark(w->profile, CR_SPAN_EXCHANGE);
             if (s->status < 0) return;
         }
         const enum verdict v = judge(s, r);
@@ -210,7 +217,9 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
                        (v == FITS && span->pause && span->pause(span->user));
             prepare(s, &s->round[!turn]);
         }
+        cr_profile_mark(w->profile, CR_SPAN_UPDATE);
         cr_barrier_wait(&s->barrier);
+        cr_profile_mark(w->profile, CR_SPAN_WAIT);
         if (s->leave) return;
     }
 }

@@ -31,6 +31,7 @@ struct cr_stepper {
     const struct cr_plan *plan;
     struct cr_state *state;    /* step, redone, loss sums, E, params, momentum are written here, between barriers */
     struct cr_comm *comm;
+    struct cr_profile *profile; /* to be filled, or NULL */
     int threads;
     struct cr_cpus cpus;
     struct cr_worker **worker; /* (threads) */
@@ -44,7 +45,7 @@ struct cr_stepper {
     struct cr_round round[2];
 };
 
-/* Allocate workers for `threads` threads. The caller fills the const members, state and comm before. */
+/* Allocate workers for `threads` threads. The caller fills the const members, state, comm and profile before. */
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e);
 void cr_stepper_free(struct cr_stepper *s);
 

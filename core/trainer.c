@@ -287,7 +287,7 @@ static int prepare(struct run *r, char resumed_from[640], struct cr_error *e)
     CR_TRY(list_held_out(r, e));
     r->stepper = (struct cr_stepper){
         .options = &r->options, .net = r->net, .train = &r->data->train, .kernels = cr_kernels(), .plan = &r->plan,
-        .state = &r->state, .comm = &r->comm,
+        .state = &r->state, .comm = &r->comm, .profile = r->events ? r->events->profile : NULL,
     };
     return cr_stepper_init(&r->stepper, (int)r->options.threads, e);
 }

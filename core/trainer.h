@@ -13,6 +13,7 @@
 
 #include "core/data.h"
 #include "core/net.h"
+#include "core/profile.h"
 #include "simd/error.h"
 
 enum cr_schedule { CR_SCHEDULE_CONSTANT, CR_SCHEDULE_STEP, CR_SCHEDULE_COSINE };
@@ -110,6 +111,8 @@ struct cr_train_events {
     void (*warning)(void *user, const char *sentence);
     /* Asked after each step: 0 go on; 1 checkpoint now (SIGUSR1) and go on; 2 checkpoint and end (SIGINT). */
     int (*poll)(void *user);
+    /* Filled with where the time of the steps went; a later cr_profile_free is the caller's, whatever the outcome. */
+    struct cr_profile *profile;
 };
 
 struct cr_train_result {

@@ -134,11 +134,13 @@ void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr
     w->samples = (struct cr_samples){ n, w->lanes };
     w->kernels->load(w->samples, w->image, net->input.c, (size_t)net->input.h * (size_t)net->input.w, z->scale,
                      z->shift, w->act[0]);
+    cr_profile_loaded(w->profile, n);
     for (int i = 0; i < net->layers; i++) {
         const struct cr_layer *l = &net->layer[i];
         struct cr_pass p = pass_of(w, params, i);
         if (training && l->type->is_loss) p.dx = w->gradient[0];
         l->type->forward(l, &p);
+        cr_profile_mark(w->profile, cr_span_forward(i));
     }
 }
 
@@ -169,9 +171,11 @@ void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_n
         p.dw = w->dw;
         p.db = w->db;
         l->type->backward(l, &p);
+        cr_profile_mark(w->profile, cr_span_backward(i));
         if (l->weights) {
             collect(w, l->tensor, w->dw, shift);
             collect(w, l->tensor + 1, w->db, shift);
+            cr_profile_mark(w->profile, CR_SPAN_ROUND);
         }
         from = !from;
     }

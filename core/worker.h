@@ -9,6 +9,7 @@
 #include "core/data.h"
 #include "core/layer.h"
 #include "core/net.h"
+#include "core/profile.h"
 
 struct cr_worker {
     const struct cr_net *net;
@@ -29,6 +30,7 @@ struct cr_worker {
     int32_t *scale;          /* (tensors) this thread's copy of E */
     int blocks;              /* done in this step */
     int64_t loss_sum;        /* of this step, units of 2^-24 */
+    struct cr_profile_thread *profile; /* where to note the time work takes; NULL = nowhere */
 };
 
 /* Samples side by side for blocks of at most n samples: the arrangement that keeps the vectors full. */
