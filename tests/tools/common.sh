@@ -21,6 +21,9 @@ tool() {
 # field NAME FILE: its value in the last line that has it of a log of JSON lines.
 field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$2" | tail -n 1; }
 
+# rounded NAME FILE: the same with one decimal.
+rounded() { field "$1" "$2" | awk '{ printf "%.1f", $1 }'; }
+
 # instruction_sets: those the program and this machine have, the reference first.
 instruction_sets() { "$CORERING" train mlp . --isa none 2>&1 | sed -n 's/.*choose one of: //p' | sed 's/ auto$//'; }
 
