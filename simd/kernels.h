@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "simd/error.h"
+#include "simd/gemm.h"
 
 /* Names this arithmetic: any change of bits raises it. Stands in checkpoints, events and golden tables. */
 enum { CR_NUMERICS = 1 };
@@ -100,6 +101,11 @@ struct cr_sgd {
 };
 typedef void cr_sgd_fn(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, float *v);
 
+/* What the machine can do at most (`corering bench peak`). fma: `rounds` of flop operations each, in registers alone;
+ * returns a sum that nobody needs. triad: z = scale * x + y, n a multiple of 16; for arrays beyond the caches. */
+typedef float cr_peak_fma_fn(size_t rounds, float scale, float shift);
+typedef void cr_peak_triad_fn(size_t n, float scale, const float *x, const float *y, float *z);
+
 /* What travels together is assigned together: one value per module and instruction set (simd/tables.h). */
 struct cr_conv_kernels {
     cr_conv_forward_fn *forward;
@@ -124,8 +130,15 @@ struct cr_act_kernels {
     cr_act_backward_fn *backward;
 };
 
+struct cr_peak_kernels {
+    cr_peak_fma_fn *fma;
+    size_t flop;
+    cr_peak_triad_fn *triad;
+};
+
 struct cr_kernels {
     const char *isa;
+    struct cr_gemm_kernels gemm; /* simd/gemm.h */
     struct cr_conv_kernels conv;
     struct cr_linear_kernels linear;
     struct cr_maxpool_kernels maxpool;
@@ -136,6 +149,7 @@ struct cr_kernels {
     cr_round_fn *round;
     cr_sum_fn *sum;
     cr_sgd_fn *sgd;
+    struct cr_peak_kernels peak;
 };
 
 enum { CR_CPU_FMA = 1 << 0, CR_CPU_AVX2 = 1 << 1, CR_CPU_AVX512 = 1 << 2, CR_CPU_NEON = 1 << 3 };

@@ -6,11 +6,13 @@
 #include "simd/kernels.h"
 
 #define CR_DECLARE_KERNELS(isa)                                                                                        \
+    extern const struct cr_gemm_kernels cr_gemm_##isa;                                                                 \
     extern const struct cr_conv_kernels cr_conv_##isa;                                                                 \
     extern const struct cr_linear_kernels cr_linear_##isa;                                                             \
     extern const struct cr_maxpool_kernels cr_maxpool_##isa;                                                           \
     extern const struct cr_avgpool_kernels cr_avgpool_##isa;                                                           \
     extern const struct cr_act_kernels cr_tanh_##isa, cr_relu_##isa, cr_sigmoid_##isa;                                 \
+    extern const struct cr_peak_kernels cr_peak_##isa;                                                                 \
     cr_softmax_fn cr_softmax_##isa;                                                                                    \
     cr_load_fn cr_load_##isa;                                                                                          \
     cr_round_fn cr_round_##isa;                                                                                        \
