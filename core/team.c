@@ -151,7 +151,8 @@ struct cr_pin cr_pin(const struct cr_cpus *c, int t, int threads)
     struct cr_pin p = { 0 };
     cpu_set_t set;
     _Static_assert(sizeof p.mask >= sizeof set, "a mask holds a cpu_set_t");
-    if (threads > c->count || sched_getaffinity(0, sizeof set, &set) < 0) return p;
+    const int whole = threads == c->cores || threads == c->count;
+    if (threads < 2 || !whole || sched_getaffinity(0, sizeof set, &set) < 0) return p;
     memcpy(p.mask, &set, sizeof set);
     CPU_ZERO(&set);
     CPU_SET((size_t)c->list[t], &set);

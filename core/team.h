@@ -16,8 +16,9 @@ struct cr_cpus {
 };
 void cr_cpus_allowed(struct cr_cpus *c);
 
-/* Bind the calling thread, number t of `threads`, to a processor of its own, when there are enough. Returns what
- * cr_unpin needs to undo it, on the same thread. */
+/* Bind the calling thread, number t of `threads`, to a processor of its own, when the team takes all cores or all
+ * processors. A smaller team is left to the system, lest two runs on one machine choose the same processors. Returns
+ * what cr_unpin needs to undo it, on the same thread. */
 struct cr_pin {
     int pinned;
     unsigned long mask[CR_MAX_CPUS / (8 * sizeof(unsigned long))];
