@@ -193,7 +193,7 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
 
         const int busy = atomic_load_explicit(&r->busy_count, memory_order_relaxed);
         uint32_t *const sum = r->busy[0];
-        s->kernels->sum(from, to, busy, r->busy, sum);
+        if (busy > 1) s->kernels->sum(from, to, busy, r->busy, sum);
         if (t == 0) {
             s->loss_sum = 0;
             for (size_t i = 0; i < team; i++) s->loss_sum += s->worker[i]->loss_sum;

@@ -59,12 +59,24 @@ static void single_taps(int taps, int vectors, const struct field *f, const floa
     }
 }
 
-/* (channel, position) to (position, channel), channels padded with zeros to whole vectors. */
-static void channels_last(int channels, size_t positions, size_t step, const float *from, float *to)
+/* Turn `rows` rows of n values into n rows of `rows` values. from_step, to_step: floats from a row to the next. */
+static void turn(int rows, size_t n, const float *from, size_t from_step, float *to, size_t to_step)
 {
-    for (size_t p = 0; p < positions; p++, to += step) {
-        for (int c = 0; c < channels; c++) to[c] = from[(size_t)c * positions + p];
-        for (size_t c = (size_t)channels; c < step; c++) to[c] = 0;
+    for (int r = 0; r < rows; r += VL) {
+        const int count = imin(VL, rows - r);
+        const float *const first = from + (size_t)r * from_step;
+        size_t i = 0;
+        for (; i + VL <= n; i += VL) {
+            vf square[VL];
+            UNROLL for (int k = 0; k < VL; k++) square[k] = k < count ? vf_load(first + (size_t)k * from_step + i) : vf_zero();
+            vf_transpose(square);
+            if (count == VL)
+                UNROLL for (int k = 0; k < VL; k++) vf_store(to + (i + (size_t)k) * to_step + r, square[k]);
+            else
+                UNROLL for (int k = 0; k < VL; k++) vf_store_n(to + (i + (size_t)k) * to_step + r, square[k], count);
+        }
+        for (; i < n; i++)
+            for (int k = 0; k < count; k++) to[i * to_step + (size_t)(r + k)] = first[(size_t)k * from_step + i];
     }
 }
 
@@ -93,6 +105,7 @@ static void single_backward_weight(const struct cr_conv *c, struct cr_samples s,
     float *const bordered = (float *)(void *)(offset + ((size_t)taps + 7) / 8 * 8);
     struct tap tap = { 0, 0, 0 };
 
+    put_zeros(dyt, positions * step); /* channels that fill the last vector */
     for (int t = 0; t < taps; t++) offset[t] = next_tap(&tap, c, plane, width, 1);
     for (int i = 0; i < s.n; i++) {
         const float *in = x + (size_t)i * (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
@@ -101,7 +114,7 @@ static void single_backward_weight(const struct cr_conv *c, struct cr_samples s,
             copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, c->pad, c->pad, c->pad, c->pad, in, bordered);
             in = bordered;
         }
-        channels_last(c->out_c, positions, step, dy + (size_t)i * (size_t)c->out_c * positions, dyt);
+        turn(c->out_c, positions, dy + (size_t)i * (size_t)c->out_c * positions, positions, dyt, step);
         for (size_t o = 0; o < step; o += 2 * VL)
             single_taps(taps, o + VL < step ? 2 : 1, &f, in, offset, dyt + o, step, lane + o, step, i >= 16);
         for (size_t o = 0; o < step; o += VL) {
@@ -112,8 +125,6 @@ static void single_backward_weight(const struct cr_conv *c, struct cr_samples s,
         }
     }
     single_tree(acc, chains, lanes);
-    for (int o = 0; o < c->out_c; o++) {
-        for (int t = 0; t < taps; t++) dw[(size_t)o * (size_t)taps + (size_t)t] = acc[(size_t)t * step + (size_t)o];
-        db[o] = acc[(size_t)taps * step + (size_t)o];
-    }
+    turn(taps, (size_t)c->out_c, acc, step, dw, (size_t)taps);
+    put_copy(db, acc + (size_t)taps * step, (size_t)c->out_c);
 }

@@ -17,6 +17,21 @@
 static int imin(int a, int b) { return a < b ? a : b; }
 static int imax(int a, int b) { return a > b ? a : b; }
 
+/* Short runs, for which a call of memset or memcpy would cost more than the work. */
+static inline void put_zeros(float *to, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) vf_store(to + i, vf_zero());
+    if (i < n) vf_store_n(to + i, vf_zero(), (int)(n - i));
+}
+
+static inline void put_copy(float *to, const float *from, size_t n)
+{
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) vf_store(to + i, vf_load(from + i));
+    if (i < n) vf_store_n(to + i, vf_load_n(from + i, (int)(n - i)), (int)(n - i));
+}
+
 /* Copy planes of `width` pixels a row with `left` and `right` pixels of zeros beside each row and `above`, `below`
  * rows of zeros. */
 static void copy_bordered(size_t planes, int height, int width, int lanes, int left, int right, int above, int below,
@@ -25,14 +40,14 @@ static void copy_bordered(size_t planes, int height, int width, int lanes, int l
     const size_t l = (size_t)left * (size_t)lanes, n = (size_t)width * (size_t)lanes, r = (size_t)right * (size_t)lanes;
     const size_t row = l + n + r;
     for (size_t p = 0; p < planes; p++) {
-        memset(to, 0, (size_t)above * row * sizeof *to);
+        put_zeros(to, (size_t)above * row);
         to += (size_t)above * row;
         for (int y = 0; y < height; y++, from += n, to += row) {
-            memset(to, 0, l * sizeof *to);
-            memcpy(to + l, from, n * sizeof *to);
-            memset(to + l + n, 0, r * sizeof *to);
+            put_zeros(to, l);
+            put_copy(to + l, from, n);
+            put_zeros(to + l + n, r);
         }
-        memset(to, 0, (size_t)below * row * sizeof *to);
+        put_zeros(to, (size_t)below * row);
         to += (size_t)below * row;
     }
 }
