@@ -6,7 +6,7 @@
 golden_table=$SRCDIR/tests/golden.tsv
 
 # Settings of every row: all parts of the optimiser at work, and a rate that batch 1 bears.
-golden_settings="--learning-rate 0.01 --momentum 0.9 --weight-decay 1e-4 --schedule cosine --seed 1"
+golden_settings="--learning-rate 0.01 --momentum 0.9 --weight-decay 1e-4 --schedule cosine --seed 1 --warmup 0 --normalize std"
 
 # golden_data: draw the digits and, where CORERING_DATA has it, unpack MNIST. golden_synth says which digits they are.
 golden_data() {
@@ -54,12 +54,4 @@ golden() {
     done <"$WORK/rows"
     if test $rows = 0; then miss "$name" "no row matches '$pattern'"; return 1; fi
     pass "$name: $rows rows"
-}
-
-# threads_at_work THREADS OPTIONS...: processor time / time of a run with so many threads.
-threads_at_work() {
-    threads=$1; shift
-    "$WORK/measure" "$WORK/usage" "$CORERING" train lenet5 "$WORK/synth" -b 64 -t "$threads" --validate-every 0 \
-        --no-checkpoint -q "$@" >/dev/null
-    awk '{ printf "%.2f", $2 / $1 }' "$WORK/usage"
 }
