@@ -10,10 +10,11 @@
 #define TABLE(name, suffix)                                                                                            \
     (struct cr_kernels)                                                                                                \
     {                                                                                                                  \
-        .isa = name, .conv = cr_conv_##suffix, .linear = cr_linear_##suffix, .maxpool = cr_maxpool_##suffix,           \
-        .avgpool = cr_avgpool_##suffix, .tanh = cr_tanh_##suffix, .relu = cr_relu_##suffix,                            \
-        .sigmoid = cr_sigmoid_##suffix, .softmax = cr_softmax_##suffix, .load = cr_load_##suffix,                      \
-        .round = cr_round_##suffix, .sum = cr_sum_##suffix, .sgd = cr_sgd_##suffix, .peak = cr_peak_##suffix,          \
+        .isa = name, .gemm = cr_gemm_##suffix, .conv = cr_conv_##suffix, .linear = cr_linear_##suffix,                 \
+        .maxpool = cr_maxpool_##suffix, .avgpool = cr_avgpool_##suffix, .tanh = cr_tanh_##suffix,                      \
+        .relu = cr_relu_##suffix, .sigmoid = cr_sigmoid_##suffix, .softmax = cr_softmax_##suffix,                      \
+        .load = cr_load_##suffix, .round = cr_round_##suffix, .sum = cr_sum_##suffix, .sgd = cr_sgd_##suffix,          \
+        .peak = cr_peak_##suffix,                                                                                      \
     }
 
 void cr_kernels_fill(struct cr_kernels *t, unsigned flags)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "simd/error.h"
+#include "simd/gemm.h"
 
 /* Names this arithmetic: any change of bits raises it. Stands in checkpoints, events and golden tables. */
 enum { CR_NUMERICS = 1 };
@@ -137,6 +138,7 @@ struct cr_peak_kernels {
 
 struct cr_kernels {
     const char *isa;
+    struct cr_gemm_kernels gemm; /* simd/gemm.h */
     struct cr_conv_kernels conv;
     struct cr_linear_kernels linear;
     struct cr_maxpool_kernels maxpool;

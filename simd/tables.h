@@ -6,6 +6,7 @@
 #include "simd/kernels.h"
 
 #define CR_DECLARE_KERNELS(isa)                                                                                        \
+    extern const struct cr_gemm_kernels cr_gemm_##isa;                                                                 \
     extern const struct cr_conv_kernels cr_conv_##isa;                                                                 \
     extern const struct cr_linear_kernels cr_linear_##isa;                                                             \
     extern const struct cr_maxpool_kernels cr_maxpool_##isa;                                                           \

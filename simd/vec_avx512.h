@@ -7,6 +7,7 @@
  *   vf_fma(a, b, c)  a*b + c, rounded once          vf_select(m, a, b)  m ? a : b
  *   vm_andnot(a, b)  not a, and b                   vf_to_i  round to nearest even (range is the caller's duty)
  *   vf_from_u8(p)    VL bytes as floats
+ *   vf_transpose(r)  VL vectors as a square, rows become columns (not in vec_ref.h)
  *   vb               16 bytes; vb_zip_low, vb_zip_high  a0 b0 a1 b1 .. a7 b7, and a8 b8 .. (not in vec_ref.h)
  * Loads and stores need no alignment. */
 #ifndef CR_SIMD_VEC_AVX512_H
@@ -15,6 +16,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "simd/unroll.h"
 
 #define VL 16
 #define ISA(name) name##_avx512
@@ -70,5 +73,34 @@ static inline vb vb_load(const void *p) { return _mm_loadu_si128((const __m128i 
 static inline void vb_store(void *p, vb a) { _mm_storeu_si128((__m128i *)p, a); }
 static inline vb vb_zip_low(vb a, vb b) { return _mm_unpacklo_epi8(a, b); }
 static inline vb vb_zip_high(vb a, vb b) { return _mm_unpackhi_epi8(a, b); }
+/* r[i][k] becomes r[k][i]: first within quarters of a vector, then the quarters. */
+static inline void vf_transpose(vf r[VL])
+{
+    __m512 pair[16], four[16], eight[16];
+    UNROLL for (int i = 0; i < 16; i += 2)
+    {
+        pair[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        pair[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    UNROLL for (int i = 0; i < 16; i += 4)
+    {
+        four[i] = _mm512_shuffle_ps(pair[i], pair[i + 2], 0x44);
+        four[i + 1] = _mm512_shuffle_ps(pair[i], pair[i + 2], 0xee);
+        four[i + 2] = _mm512_shuffle_ps(pair[i + 1], pair[i + 3], 0x44);
+        four[i + 3] = _mm512_shuffle_ps(pair[i + 1], pair[i + 3], 0xee);
+    }
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        eight[i] = _mm512_shuffle_f32x4(four[i], four[i + 4], 0x88);
+        eight[i + 4] = _mm512_shuffle_f32x4(four[i], four[i + 4], 0xdd);
+        eight[i + 8] = _mm512_shuffle_f32x4(four[i + 8], four[i + 12], 0x88);
+        eight[i + 12] = _mm512_shuffle_f32x4(four[i + 8], four[i + 12], 0xdd);
+    }
+    UNROLL for (int i = 0; i < 8; i++)
+    {
+        r[i] = _mm512_shuffle_f32x4(eight[i], eight[i + 8], 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(eight[i], eight[i + 8], 0xdd);
+    }
+}
 
 #endif

@@ -22,6 +22,7 @@ static const struct {
     { "safetensors", safetensors_suite },
     { "simd", simd_suite },
     { "ref", ref_suite },
+    { "gemm", gemm_suite },
     { "math", math_suite },
     { "rng", rng_suite },
     { "data", data_suite },

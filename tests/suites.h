@@ -11,6 +11,7 @@ Suite *checkpoint_suite(void);
 Suite *safetensors_suite(void);
 Suite *simd_suite(void);
 Suite *ref_suite(void);
+Suite *gemm_suite(void);
 Suite *math_suite(void);
 Suite *rng_suite(void);
 Suite *data_suite(void);

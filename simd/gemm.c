@@ -1,0 +1,204 @@
+/* The matrix product around its tile: cache blocks, packing where it pays, parts for threads.
+ *
+ *     for each nc columns, kc steps, mc rows:
+ *         pack the rows of A into panels of up to mr rows
+ *         for each panel of up to nr columns: pack it, if this is its first use
+ *             for each panel of rows: tile
+ *
+ * A cut is even, so that no tile is much smaller than another: 20 rows are 10 and 10, not 14 and 6. Columns are cut
+ * between vectors. */
+#include "simd/gemm.h"
+
+enum {
+    PACK_A_COLUMNS = 256,  /* panels of A are packed when so many columns of C use them */
+    PACK_B_ROWS = 64,      /* panels of B, when so many rows do; always where it is not contiguous */
+    LEAST_SHARE = 1 << 15, /* multiply-adds that are worth another thread */
+};
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t parts_of(size_t n, size_t most) { return n ? (n + most - 1) / most : 1; }
+static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+/* Where part i begins of n things cut into even parts. */
+static size_t cut(size_t n, size_t parts, size_t i) { return n / parts * i + least(i, n % parts); }
+
+/* The same for columns, cut between vectors. */
+static size_t cut_columns(size_t n, size_t vector, size_t parts, size_t i)
+{
+    return least(cut(parts_of(n, vector), parts, i) * vector, n);
+}
+
+/* A part of a product; j and p tell fill_b where it begins. */
+struct part {
+    struct cr_gemm g;
+    size_t j, p;
+};
+
+static struct part rows(struct part x, size_t from, size_t to)
+{
+    x.g.m = to - from;
+    x.g.a += from * x.g.a_row;
+    if (x.g.start) x.g.start += from * x.g.start_row;
+    x.g.c += from * x.g.c_row;
+    return x;
+}
+
+static struct part columns(struct part x, size_t from, size_t to)
+{
+    x.g.n = to - from;
+    if (x.g.b) x.g.b += from * x.g.b_col;
+    if (x.g.start) x.g.start += from * x.g.start_col;
+    x.g.c += from;
+    x.j += from;
+    return x;
+}
+
+/* Steps from .. to-1; the first ones begin at start, the others where the chain pauses in C. */
+static struct part steps(struct part x, size_t from, size_t to)
+{
+    x.g.k = to - from;
+    x.g.a += from * x.g.a_col;
+    if (x.g.b) x.g.b += from * x.g.b_row;
+    x.p += from;
+    if (from > 0) {
+        x.g.start = x.g.c;
+        x.g.start_row = x.g.c_row;
+        x.g.start_col = 1;
+    }
+    return x;
+}
+
+/* Floats that panels of `each` lanes take, for n lanes in all. */
+static size_t panel_step(const struct cr_gemm_kernels *kernels, int each)
+{
+    return round_up((size_t)each, (size_t)kernels->vector);
+}
+
+/* Packed panels of A, then of B: all of B's when another block of rows will need them again, else the one in use. */
+static size_t floats_of_a(const struct cr_gemm_kernels *kernels, size_t m, size_t k)
+{
+    const size_t panels = parts_of(least(m, kernels->mc), (size_t)kernels->mr);
+    return round_up(panels * panel_step(kernels, kernels->mr) * least(k, kernels->kc), 16);
+}
+
+static size_t floats_of_b(const struct cr_gemm_kernels *kernels, size_t m, size_t n, size_t k)
+{
+    const size_t panels = m > kernels->mc ? parts_of(least(n, kernels->nc), (size_t)kernels->nr) : 1;
+    return panels * (size_t)kernels->nr * least(k, kernels->kc);
+}
+
+size_t cr_gemm_scratch(const struct cr_gemm_kernels *kernels, size_t m, size_t n, size_t k)
+{
+    return floats_of_a(kernels, m, k) + floats_of_b(kernels, m, n, k);
+}
+
+/* One panel of columns of B as the tile wants it: packed now, packed before, or where it lies. */
+static const float *panel_of_b(const struct cr_gemm_kernels *kernels, const struct part *x, int pack, float *packed,
+                               size_t *step)
+{
+    const struct cr_gemm *g = &x->g;
+    *step = round_up(g->n, (size_t)kernels->vector);
+    if (!pack) return packed;
+    if (!g->b)
+        g->fill_b(g->what, x->p, g->k, x->j, g->n, packed, *step);
+    else
+        kernels->pack(g->n, g->k, g->b, g->b_col, g->b_row, packed, *step);
+    return packed;
+}
+
+/* At most mc rows, kc steps, nc columns. all_b: keep all panels of B; first: they are not packed yet. */
+static void block(const struct cr_gemm_kernels *kernels, struct part x, int all_b, int first, float *packed_a,
+                  float *packed_b)
+{
+    const size_t m = x.g.m, n = x.g.n, k = x.g.k, vector = (size_t)kernels->vector;
+    const size_t high = parts_of(m, (size_t)kernels->mr), wide = parts_of(n, (size_t)kernels->nr);
+    const size_t a_step = panel_step(kernels, kernels->mr);
+    const int pack_a = n >= PACK_A_COLUMNS;
+    const int b_lies = x.g.b && x.g.b_col == 1 && !all_b && m < PACK_B_ROWS;
+
+    if (pack_a)
+        for (size_t i = 0; i < high; i++) {
+            const size_t from = cut(m, high, i), count = cut(m, high, i + 1) - from;
+            kernels->pack(count, k, x.g.a + from * x.g.a_row, x.g.a_row, x.g.a_col, packed_a + i * k * a_step, a_step);
+        }
+
+    for (size_t j = 0; j < wide; j++) {
+        const size_t from = cut_columns(n, vector, wide, j), to = cut_columns(n, vector, wide, j + 1);
+        const struct part xj = columns(x, from, to);
+        struct cr_gemm_tile t = { .k = k, .start_col = xj.g.start_col };
+        if (b_lies && xj.g.n % vector == 0) {
+            t.b = xj.g.b;
+            t.b_step = xj.g.b_row;
+        } else {
+            float *const to_b = packed_b + (all_b ? j * k * (size_t)kernels->nr : 0);
+            t.b = panel_of_b(kernels, &xj, first, to_b, &t.b_step);
+        }
+        for (size_t i = 0; i < high; i++) {
+            const size_t top = cut(m, high, i), bottom = cut(m, high, i + 1);
+            const struct part xij = rows(xj, top, bottom);
+            t.a = pack_a ? packed_a + i * k * a_step : xij.g.a;
+            t.a_row = pack_a ? 1 : x.g.a_row;
+            t.a_step = pack_a ? a_step : x.g.a_col;
+            t.start = xij.g.start;
+            t.start_row = xij.g.start_row;
+            t.c = xij.g.c;
+            t.c_row = xij.g.c_row;
+            kernels->tile((int)(bottom - top), (int)xj.g.n, &t);
+        }
+    }
+}
+
+static void product(const struct cr_gemm_kernels *kernels, struct part x, float *scratch)
+{
+    const size_t m = x.g.m, n = x.g.n, k = x.g.k;
+    if (m == 0 || n == 0) return;
+    const size_t ms = parts_of(m, kernels->mc), ns = parts_of(n, kernels->nc), ks = parts_of(k, kernels->kc);
+    float *const packed_b = scratch + floats_of_a(kernels, m, k);
+
+    for (size_t j = 0; j < ns; j++) {
+        const struct part xj = columns(x, cut_columns(n, (size_t)kernels->vector, ns, j),
+                                       cut_columns(n, (size_t)kernels->vector, ns, j + 1));
+        for (size_t p = 0; p < ks; p++) {
+            const struct part xp = steps(xj, cut(k, ks, p), cut(k, ks, p + 1));
+            for (size_t i = 0; i < ms; i++)
+                block(kernels, rows(xp, cut(m, ms, i), cut(m, ms, i + 1)), ms > 1, i == 0, scratch, packed_b);
+        }
+    }
+}
+
+void cr_gemm(const struct cr_gemm_kernels *kernels, const struct cr_gemm *g, float *scratch)
+{
+    product(kernels, (struct part){ .g = *g }, scratch);
+}
+
+/* How many parts in height of so many threads: the division with the least to compute and to pack for each. */
+static size_t best_height(const struct cr_gemm_kernels *kernels, const struct cr_gemm *g, size_t threads)
+{
+    enum { PACKING = 8 }; /* cost of a row or column in columns or rows */
+    const size_t vectors = parts_of(g->n, (size_t)kernels->vector);
+    size_t best = 1, best_cost = (size_t)-1;
+    for (size_t high = 1; high <= threads; high++) {
+        if (threads % high) continue;
+        const size_t m = parts_of(g->m, high), n = parts_of(vectors, threads / high) * (size_t)kernels->vector;
+        const size_t cost = m * n + PACKING * (m + n);
+        if (cost < best_cost) {
+            best = high;
+            best_cost = cost;
+        }
+    }
+    return best;
+}
+
+void cr_gemm_share(const struct cr_gemm_kernels *kernels, const struct cr_gemm *g, int thread, int threads,
+                   float *scratch)
+{
+    const size_t useful = g->m * g->n * g->k / LEAST_SHARE + 1;
+    const size_t parts = least((size_t)threads, useful), t = (size_t)thread;
+    if (t >= parts) return;
+    const size_t high = best_height(kernels, g, parts), wide = parts / high, vector = (size_t)kernels->vector;
+    const size_t i = t / wide, j = t % wide;
+    struct part x = { .g = *g };
+    x = rows(x, cut(g->m, high, i), cut(g->m, high, i + 1));
+    x = columns(x, cut_columns(g->n, vector, wide, j), cut_columns(g->n, vector, wide, j + 1));
+    product(kernels, x, scratch);
+}
