@@ -1,5 +1,6 @@
 /* LeNet-5 against PyTorch: the same starting weights, samples and settings, and PyTorch's losses and weights as
- * tests/peers/train.py wrote them down in tests/data/torch_lenet5.txt. Needs MNIST, where `corering train lenet5 mnist` finds it. */
+ * tests/peers/train.py wrote them down in tests/data/torch_lenet5.txt. Needs MNIST, where `corering info mnist` finds
+ * it. */
 #define _XOPEN_SOURCE 700
 
 #include <check.h>
@@ -113,8 +114,8 @@ static void check_norm(const struct comparison *c, int tensor, double right)
 static void check_loss(struct comparison *c, int step, double right)
 {
     ck_assert(step >= 1 && step <= MAX_STEPS);
-    ck_assert_msg(fabs(c->loss[step] - right) <= loss_tolerance, "%s: loss of step %d: %.9g, PyTorch %.9g", c->name, step,
-                  c->loss[step], right);
+    ck_assert_msg(fabs(c->loss[step] - right) <= loss_tolerance, "%s: loss of step %d: %.9g, PyTorch %.9g", c->name,
+                  step, c->loss[step], right);
     c->worst_loss = fmax(c->worst_loss, fabs(c->loss[step] - right));
 }
 

@@ -56,9 +56,9 @@ def run_torch(threads, images):
 
 def run_corering(data):
     """An epoch over all 60,000 images; the speed of training alone, as the program tells it."""
-    out = subprocess.run([os.environ.get("CORERING", "./corering"), "train", "lenet5", data, "-b", str(BATCH), "-e", "1",
-                          "-t", str(THREADS), "--no-checkpoint", "--validate-every", "0", "--json"], check=True,
-                         stdout=subprocess.PIPE)
+    out = subprocess.run([os.environ.get("CORERING", "./corering"), "train", "lenet5", data, "-b", str(BATCH),
+                          "-e", "1", "-t", str(THREADS), "--no-checkpoint", "--validate-every", "0", "--json"],
+                         check=True, stdout=subprocess.PIPE)
     return json.loads(out.stdout.splitlines()[-1])["images_per_s"]
 
 
