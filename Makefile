@@ -59,6 +59,7 @@ $(O)/simd/%_avx2.o: private ISA_FLAGS = -mavx2 -mfma
 $(O)/simd/%_avx512.o: private ISA_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
 $(O)/simd/%_ref_fma.o: private ISA_FLAGS = -mfma -DCR_REF_FMA
 $(O)/core/%.o: private ISA_FLAGS = -fopenmp
+$(O)/apps/bench_%.o: private ISA_FLAGS = -fopenmp
 $(O)/tests/%.o: private ISA_FLAGS = -fopenmp $(CHECK_CFLAGS)
 
 # ---- building

@@ -9,8 +9,8 @@
 #include "version.h"
 
 static const struct cr_command *const commands[] = {
-    &cr_command_train,    &cr_command_test,       &cr_command_predict, &cr_command_info,
-    &cr_command_data_get, &cr_command_data_synth, &cr_command_nets,
+    &cr_command_train,      &cr_command_test, &cr_command_predict,    &cr_command_info,       &cr_command_data_get,
+    &cr_command_data_synth, &cr_command_nets, &cr_command_bench_peak, &cr_command_bench_conv, &cr_command_bench_step,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -83,16 +83,39 @@ static const struct cr_command *find_command(int argc, char **argv, int *length)
     return NULL;
 }
 
+/* The second words of the commands that begin with `group`: "get" and "synth" for `data`, between `between` and, before
+ * the last, `last`. Empty when no command's name has two words of which this is the first. */
+static void list_group(const char *group, const char *between, const char *last, char *text, size_t size)
+{
+    const struct cr_command *member[COMMANDS];
+    const size_t length = strlen(group);
+    int count = 0;
+    for (int i = 0; i < COMMANDS; i++)
+        if (strncmp(commands[i]->name, group, length) == 0 && commands[i]->name[length] == ' ')
+            member[count++] = commands[i];
+    *text = 0;
+    for (int i = 0; i < count; i++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, size - used, "%s%s",
+                 i == 0           ? ""
+                 : i == count - 1 ? last
+                                  : between,
+                 member[i]->name + length + 1);
+    }
+}
+
 static int unknown_command(int argc, char **argv, struct cr_error *e)
 {
     const char *names[COMMANDS + 1] = { "help" };
     char typed[128];
     for (int i = 0; i < COMMANDS; i++) names[i + 1] = commands[i]->name;
     snprintf(typed, sizeof typed, "%s", argv[0]);
-    if (strcmp(argv[0], "data") == 0) {
+    char group[128];
+    list_group(argv[0], ", ", " or ", group, sizeof group);
+    if (*group) {
         if (argc == 1 || argv[1][0] == '-')
-            return cr_fail(e, CR_E_USAGE, "'corering data' needs a word more: get or synth");
-        snprintf(typed, sizeof typed, "data %s", argv[1]);
+            return cr_fail(e, CR_E_USAGE, "'corering %s' needs a word more: %s", argv[0], group);
+        snprintf(typed, sizeof typed, "%s %s", argv[0], argv[1]);
     }
     const char *const near = cr_nearest(typed, names, COMMANDS + 1);
     if (near) return cr_fail(e, CR_E_USAGE, "unknown command '%s'; did you mean '%s'?", typed, near);
@@ -108,9 +131,11 @@ static int help(int argc, char **argv, struct cr_error *e)
         print_overview(stdout);
         return 0;
     }
-    if (argc == 1 && strcmp(argv[0], "data") == 0) {
-        printf("Usage: corering data get|synth [arguments] [options]\n\n");
-        print_commands("data ", stdout);
+    char group[128];
+    list_group(argv[0], "|", "|", group, sizeof group);
+    if (argc == 1 && *group) {
+        printf("Usage: corering %s %s [arguments] [options]\n\n", argv[0], group);
+        print_commands(argv[0], stdout);
         return 0;
     }
     const struct cr_command *const c = find_command(argc, argv, &length);
