@@ -6,6 +6,7 @@
 #define TILE_X 2
 #define TILE_O 3
 #define TILE_T 4
+#define SPIKE_ROWS 15
 #define FALLBACK cr_conv_ref_fma
 #define CONV_NAME cr_conv_avx2
 #include "simd/conv_tmpl.h"

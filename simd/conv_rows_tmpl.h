@@ -161,13 +161,9 @@ static void pack_forward(const struct cr_conv *c, int o, int tc, const float *w,
         for (size_t t = 0; t < taps; t++) packed[t * (size_t)tc + (size_t)i] = w[(size_t)(o + i) * taps + t];
 }
 
-static void forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
-                    float *y, float *scratch)
+static void rows_forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
+                         float *y, float *scratch)
 {
-    if (!fits(c, s)) {
-        FALLBACK.forward(c, s, x, w, b, y, scratch);
-        return;
-    }
     const size_t lanes = (size_t)s.lanes, width = (size_t)(c->in_w + 2 * c->pad);
     const size_t x_group = (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w * lanes;
     const size_t y_plane = (size_t)c->out_h * (size_t)c->out_w * lanes;
@@ -226,13 +222,9 @@ static void pack_backward(const struct cr_conv *c, int i, int tc, int py, int px
             }
 }
 
-static void backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w, float *dx,
-                           float *scratch)
+static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
+                                float *dx, float *scratch)
 {
-    if (!fits(c, s)) {
-        FALLBACK.backward_input(c, s, dy, w, dx, scratch);
-        return;
-    }
     const size_t lanes = (size_t)s.lanes;
     const size_t x_plane = (size_t)c->in_h * (size_t)c->in_w * lanes;
     const size_t y_group = (size_t)c->out_c * (size_t)c->out_h * (size_t)c->out_w * lanes;

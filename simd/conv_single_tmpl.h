@@ -89,8 +89,8 @@ static void single_tree(float *acc, size_t n, int lanes)
                 for (size_t k = 0; k < n; k++) acc[(size_t)i * n + k] += acc[(size_t)(i + half) * n + k];
 }
 
-static void single_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                                   float *dw, float *db, float *scratch)
+static void dense_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                                  float *dw, float *db, float *scratch)
 {
     const int area = c->kh * c->kw, taps = c->in_c * area, lanes = imin(s.n, 16);
     const size_t width = (size_t)(c->in_w + 2 * c->pad), plane = (size_t)(c->in_h + 2 * c->pad) * width;

@@ -2,6 +2,7 @@
  *
  *     TILE_C, TILE_X   channels x vectors of the register tile of forward and backward_input
  *     TILE_O, TILE_T   output channels x taps of the register tile of backward_weight
+ *     SPIKE_ROWS       rows of a window in the register tile of the sparse gradient by weight
  *     FALLBACK         the table for what does not fill these vectors
  *     CONV_NAME        what the table made here is called
  *
@@ -74,17 +75,48 @@ static size_t next_tap(struct tap *t, const struct cr_conv *c, size_t x_plane, s
 #include "simd/conv_weight_tmpl.h"
 #if VL <= 8 /* rows of one sample are short */
 #include "simd/conv_single_tmpl.h"
+#include "simd/conv_sparse_tmpl.h"
 #endif
+
+static void forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
+                    float *y, float *scratch)
+{
+    if (fits(c, s))
+        rows_forward(c, s, x, w, b, y, scratch);
+    else
+        FALLBACK.forward(c, s, x, w, b, y, scratch);
+}
+
+static void backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w, float *dx,
+                           float *scratch)
+{
+#if VL <= 8
+    if (s.lanes == 1 && sparse_input_pays(c, s, dy)) {
+        sparse_backward_input(c, s, dy, w, dx, scratch);
+        return;
+    }
+#endif
+    if (fits(c, s))
+        rows_backward_input(c, s, dy, w, dx, scratch);
+    else
+        FALLBACK.backward_input(c, s, dy, w, dx, scratch);
+}
 
 static void backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy, float *dw,
                             float *db, float *scratch)
 {
+#if VL <= 8
+    if (s.lanes == 1 && sparse_weight_pays(c, s, dy)) {
+        sparse_backward_weight(c, s, x, dy, dw, db, scratch);
+        return;
+    }
+    if (s.lanes == 1) {
+        dense_backward_weight(c, s, x, dy, dw, db, scratch);
+        return;
+    }
+#endif
     if (s.lanes % VL == 0)
         lanes_backward_weight(c, s, x, dy, dw, db, scratch);
-#if VL <= 8
-    else if (s.lanes == 1)
-        single_backward_weight(c, s, x, dy, dw, db, scratch);
-#endif
     else
         FALLBACK.backward_weight(c, s, x, dy, dw, db, scratch);
 }

@@ -121,4 +121,7 @@ static inline vf vf_zip_high(vf a, vf b)
     return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
 }
 
+/* Truth values as bits, lane 0 lowest. */
+static inline unsigned vm_bits(vm m) { return (unsigned)_mm256_movemask_ps(m); }
+
 #endif

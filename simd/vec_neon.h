@@ -98,4 +98,11 @@ static inline vf vf_odd(vf a, vf b) { return vuzp2q_f32(a, b); }
 static inline vf vf_zip_low(vf a, vf b) { return vzip1q_f32(a, b); }
 static inline vf vf_zip_high(vf a, vf b) { return vzip2q_f32(a, b); }
 
+/* Truth values as bits, lane 0 lowest. */
+static inline unsigned vm_bits(vm m)
+{
+    static const uint32_t bit[4] = { 1, 2, 4, 8 };
+    return vaddvq_u32(vandq_u32(m, vld1q_u32(bit)));
+}
+
 #endif

@@ -1,0 +1,178 @@
+/* Gradients of samples that do not lie side by side (lanes 1), visiting only what is not zero in dy: after max-pooling
+ * three of four values are, after ReLU half. Part of conv_tmpl.h. Leaving out a term of zero keeps the bits.
+ *
+ * By weight: each spike adds its patch of x to the taps of its channel, a row of the window at a time. By input: each
+ * spike adds the taps of its channel, input channels side by side, to the patch of dx it came from. */
+
+/* A value of dy that is not zero, and where its window begins in the bordered image. */
+struct spike {
+    uint32_t at;
+    float g;
+};
+
+/* The image with its borders, as both gradients address it. */
+struct canvas {
+    size_t width, plane;
+};
+
+static struct canvas canvas_of(const struct cr_conv *c)
+{
+    const size_t width = (size_t)(c->in_w + 2 * c->pad);
+    return (struct canvas){ width, width * (size_t)(c->in_h + 2 * c->pad) };
+}
+
+/* The spikes of one channel of dy, (oy, ox) ascending; returns how many. */
+static size_t find_spikes(const struct cr_conv *c, struct canvas v, const float *dy, struct spike *spike)
+{
+    size_t n = 0;
+    for (int oy = 0; oy < c->out_h; oy++, dy += c->out_w) {
+        const size_t row = (size_t)(oy * c->stride) * v.width;
+        for (int ox = 0; ox < c->out_w; ox += VL) {
+            const int count = imin(VL, c->out_w - ox);
+            const vf g = count == VL ? vf_load(dy + ox) : vf_load_n(dy + ox, count);
+            unsigned bits = ~vm_bits(vf_eq(g, vf_zero())) & ((1u << count) - 1u);
+            for (; bits; bits &= bits - 1) {
+                const int at = ox + __builtin_ctz(bits);
+                spike[n++] = (struct spike){ (uint32_t)(row + (size_t)(at * c->stride)), dy[at] };
+            }
+        }
+    }
+    return n;
+}
+
+/* Values that are not zero in one sample's dy: what a sparse pass costs. */
+static size_t count_spikes(const float *dy, size_t n)
+{
+    size_t zeros = 0, i = 0;
+    for (; i + VL <= n; i += VL) zeros += (size_t)__builtin_popcount(vm_bits(vf_eq(vf_load(dy + i), vf_zero())));
+    for (; i < n; i++) zeros += dy[i] == 0;
+    return n - zeros;
+}
+
+/* A window's rows in pieces of at most VL taps. */
+static int pieces(const struct cr_conv *c) { return (c->kw + VL - 1) / VL; }
+
+/* acc[r][0..VL) += g * x[at + row[r] ...] for n rows, over the spikes. x may be read VL - 1 floats past its end. */
+static inline __attribute__((always_inline)) void spike_rows(const int n, const struct spike *spike, size_t spikes,
+                                                             const float *x, const size_t *row, float *acc)
+{
+    vf a[SPIKE_ROWS];
+    const float *xr[SPIKE_ROWS];
+    UNROLL for (int r = 0; r < n; r++)
+    {
+        a[r] = vf_load(acc + r * VL);
+        xr[r] = x + row[r];
+    }
+    for (size_t i = 0; i < spikes; i++) {
+        const vf g = vf_set1(spike[i].g);
+        UNROLL for (int r = 0; r < n; r++) a[r] = vf_fma(vf_load(xr[r] + spike[i].at), g, a[r]);
+    }
+    UNROLL for (int r = 0; r < n; r++) vf_store(acc + r * VL, a[r]);
+}
+
+/* Any number of rows. */
+static void spike_all_rows(int rows, const struct spike *spike, size_t spikes, const float *x, const size_t *row,
+                           float *acc)
+{
+    for (; rows >= SPIKE_ROWS; rows -= SPIKE_ROWS, row += SPIKE_ROWS, acc += SPIKE_ROWS * VL)
+        spike_rows(SPIKE_ROWS, spike, spikes, x, row, acc);
+    for (; rows >= 5; rows -= 5, row += 5, acc += 5 * VL) spike_rows(5, spike, spikes, x, row, acc);
+    for (; rows >= 1; rows--, row++, acc += VL) spike_rows(1, spike, spikes, x, row, acc);
+}
+
+static void sparse_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                                   float *dw, float *db, float *scratch)
+{
+    const struct canvas v = canvas_of(c);
+    const size_t positions = (size_t)c->out_h * (size_t)c->out_w, image = (size_t)c->in_c * v.plane;
+    const int lanes = imin(s.n, 16), split = pieces(c), rows = c->in_c * c->kh * split;
+    const size_t per_channel = (size_t)rows * VL + VL, chains = (size_t)c->out_c * per_channel; /* taps, then the bias */
+    float *const acc = scratch;
+    float *const canvas = acc + (size_t)lanes * chains;
+    size_t *const row = (size_t *)(void *)(canvas + (image + VL + 15) / 16 * 16);
+    struct spike *const spike = (struct spike *)(void *)(row + (rows + 7) / 8 * 8);
+
+    for (int r = 0; r < rows; r++)
+        row[r] = (size_t)(r / split / c->kh) * v.plane + (size_t)(r / split % c->kh) * v.width +
+                 (size_t)(r % split * VL);
+    put_zeros(acc, (size_t)lanes * chains);
+    for (int i = 0; i < s.n; i++) {
+        const float *const in = x + (size_t)i * (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
+        copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, c->pad, c->pad, c->pad, c->pad, in, canvas);
+        put_zeros(canvas + image, VL);
+        for (int o = 0; o < c->out_c; o++) {
+            float *const chain = acc + (size_t)(i % 16) * chains + (size_t)o * per_channel;
+            const size_t n = find_spikes(c, v, dy + ((size_t)i * (size_t)c->out_c + (size_t)o) * positions, spike);
+            spike_all_rows(rows, spike, n, canvas, row, chain);
+            float *const bias = chain + (size_t)rows * VL;
+            for (size_t k = 0; k < n; k++) *bias += spike[k].g;
+        }
+    }
+    single_tree(acc, chains, lanes);
+    for (int o = 0; o < c->out_c; o++) {
+        const float *const chain = acc + (size_t)o * per_channel;
+        for (int r = 0; r < rows; r++) {
+            const int kx = r % split * VL, n = imin(VL, c->kw - kx);
+            vf_store_n(dw + (size_t)(o * c->in_c * c->kh + r / split) * (size_t)c->kw + kx, vf_load(chain + r * VL), n);
+        }
+        db[o] = chain[(size_t)rows * VL];
+    }
+}
+
+/* dx[at + tap][0..VL) += g * w[tap] for the taps of a window, VL input channels. Strides in floats. */
+static inline void spike_patch(const struct cr_conv *c, size_t row, size_t pixel, float g, const float *w, float *dx)
+{
+    const vf gv = vf_set1(g);
+    for (int ky = 0; ky < c->kh; ky++, dx += row) {
+        float *to = dx;
+        for (int kx = 0; kx < c->kw; kx++, to += pixel, w += pixel)
+            vf_store(to, vf_fma(vf_load(w), gv, vf_load(to)));
+    }
+}
+
+static void sparse_backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
+                                  float *dx, float *scratch)
+{
+    const struct canvas v = canvas_of(c);
+    const size_t positions = (size_t)c->out_h * (size_t)c->out_w, area = (size_t)c->kh * (size_t)c->kw;
+    const size_t plane = (size_t)c->in_h * (size_t)c->in_w;
+    const size_t pixel = ((size_t)c->in_c + VL - 1) / VL * VL; /* input channels side by side */
+    float *const canvas = scratch;                             /* (bordered y, x, channel) */
+    float *const packed = canvas + v.plane * pixel;            /* (out channel, tap, channel) */
+    struct spike *const spike = (struct spike *)(void *)(packed + (size_t)c->out_c * area * pixel);
+
+    put_zeros(packed, (size_t)c->out_c * area * pixel);
+    for (int o = 0; o < c->out_c; o++)
+        turn(c->in_c, area, w + (size_t)o * (size_t)c->in_c * area, area, packed + (size_t)o * area * pixel, pixel);
+    for (int i = 0; i < s.n; i++, dx += (size_t)c->in_c * plane) {
+        put_zeros(canvas, v.plane * pixel);
+        for (int o = 0; o < c->out_c; o++, dy += positions) {
+            const size_t n = find_spikes(c, v, dy, spike);
+            for (size_t k = 0; k < n; k++)
+                for (size_t part = 0; part < pixel; part += VL)
+                    spike_patch(c, v.width * pixel, pixel, spike[k].g, packed + (size_t)o * area * pixel + part,
+                                canvas + (size_t)spike[k].at * pixel + part);
+        }
+        for (int y = 0; y < c->in_h; y++)
+            turn(c->in_w, (size_t)c->in_c, canvas + ((size_t)(y + c->pad) * v.width + (size_t)c->pad) * pixel, pixel,
+                 dx + (size_t)(y * c->in_w), plane);
+    }
+}
+
+/* Is the sparse way shorter? Counted in vector operations. */
+static int sparse_weight_pays(const struct cr_conv *c, struct cr_samples s, const float *dy)
+{
+    const size_t values = (size_t)s.n * (size_t)c->out_c * (size_t)c->out_h * (size_t)c->out_w;
+    const size_t sparse = count_spikes(dy, values) * (size_t)(c->in_c * c->kh * pieces(c));
+    const size_t dense = values / (size_t)c->out_c * (size_t)(c->in_c * c->kh * c->kw) * (size_t)((c->out_c + VL - 1) / VL);
+    return sparse < dense;
+}
+
+/* A spike is a load and a store besides each multiplication, hence the 2. */
+static int sparse_input_pays(const struct cr_conv *c, struct cr_samples s, const float *dy)
+{
+    const size_t values = (size_t)s.n * (size_t)c->out_c * (size_t)c->out_h * (size_t)c->out_w;
+    const size_t sparse = 2 * count_spikes(dy, values) * (size_t)((c->in_c + VL - 1) / VL);
+    const size_t dense = (size_t)s.n * (size_t)c->out_c * (size_t)c->in_h * (size_t)((c->in_w + VL - 1) / VL) * (size_t)c->in_c;
+    return sparse < dense;
+}
