@@ -11,6 +11,7 @@
 #include "apps/find.h"
 #include "apps/output.h"
 #include "apps/print_net.h"
+#include "apps/print_profile.h"
 #include "apps/progress.h"
 #include "apps/signals.h"
 #include "apps/text.h"
@@ -26,8 +27,8 @@ enum { MAX_TRAIN_OPTIONS = 64 };
 /* The command line. Training options are kept as text until net and checkpoint are known, for these give defaults. */
 struct train_args {
     const char *value[MAX_TRAIN_OPTIONS]; /* by the order of cr_train_option_names(); NULL = not given */
-    const char *log;
-    int json, quiet, verbose, dry_run;
+    const char *log, *trace;
+    int json, quiet, verbose, dry_run, profile;
 };
 
 static int set_named(struct train_args *a, const char *name, const char *value, struct cr_error *e)
@@ -186,6 +187,15 @@ static const struct cr_option options[] = {
       .help = "also kernels and checkpoints",
       .set = cr_option_switch,
       .offset = FIELD(verbose) },
+    { .name = "profile",
+      .help = "at the end, tell where the time went, layer by layer",
+      .set = cr_option_switch,
+      .offset = FIELD(profile) },
+    { .name = "trace",
+      .argument = "FILE",
+      .help = "what each thread does in the first 100 steps, to FILE, for chrome://tracing or ui.perfetto.dev",
+      .set = cr_option_text,
+      .offset = FIELD(trace) },
     { .name = "dry-run",
       .help = "check everything, show the plan, do nothing",
       .set = cr_option_switch,
@@ -318,22 +328,40 @@ static int dry_run(const struct cr_train_options *o, const struct cr_net *net, c
 struct outputs {
     struct cr_text text;
     struct cr_log on_stdout, file; /* with out == NULL when not asked for */
+    FILE *trace;                   /* NULL when not asked for */
+    struct cr_profile profile;
 };
+
+static int open_file(FILE **file, const char *path, const char *mode, const char *what, struct cr_error *e)
+{
+    *file = fopen(path, mode);
+    if (*file) return 0;
+    return cr_fail_at(e, CR_E_IO, path, 0, 0, -1, "cannot write the %s: %s", what, strerror(errno));
+}
+
+/* -CR_E_IO if the file could not be written whole and nothing worse happened. */
+static int close_file(FILE *file, const char *path, const char *what, int rc, struct cr_error *e)
+{
+    if (!file) return rc;
+    const int bad = ferror(file);
+    if ((fclose(file) != 0 || bad) && rc == 0)
+        return cr_fail_at(e, CR_E_IO, path, 0, 0, -1, "the %s could not be written whole; is the disk full?", what);
+    return rc;
+}
 
 static int open_outputs(struct outputs *out, const struct train_args *a, struct cr_error *e)
 {
     *out = (struct outputs){ .text = { .out = stdout, .verbose = a->verbose } };
     if (a->json) out->on_stdout.out = stdout;
+    if (a->trace) out->profile.trace_steps = CR_TRACE_STEPS;
+    if (a->trace && !a->dry_run) CR_TRY(open_file(&out->trace, a->trace, "w", "trace", e));
     if (!a->log || a->dry_run) return 0;
-    const char *const path = a->log;
     int resuming = 0;
     const char *const *const names = cr_train_option_names();
     for (int i = 0; names[i]; i++) resuming |= a->value[i] && strcmp(names[i], "resume") == 0;
-    out->file.out = fopen(path, resuming ? "a" : "w");
-    return out->file.out ? 0 : cr_fail_at(e, CR_E_IO, path, 0, 0, -1, "cannot write the log: %s", strerror(errno));
+    return open_file(&out->file.out, a->log, resuming ? "a" : "w", "log", e);
 }
 
-/* -CR_E_IO if the log could not be written whole and nothing worse happened. */
 static int close_outputs(struct outputs *out, const struct train_args *a, int rc, struct cr_error *e)
 {
     if (rc < 0) {
@@ -342,11 +370,9 @@ static int close_outputs(struct outputs *out, const struct train_args *a, int rc
     }
     cr_log_free(&out->on_stdout);
     cr_log_free(&out->file);
-    if (!out->file.out) return rc;
-    const int bad = ferror(out->file.out);
-    if ((fclose(out->file.out) != 0 || bad) && rc == 0)
-        return cr_fail_at(e, CR_E_IO, a->log, 0, 0, -1, "the log could not be written whole; is the disk full?");
-    return rc;
+    cr_profile_free(&out->profile);
+    rc = close_file(out->trace, a->trace, "trace", rc, e);
+    return close_file(out->file.out, a->log, "log", rc, e);
 }
 
 static int run_with(const struct train_args *a, const struct cr_train_options *o, const struct cr_net *net,
@@ -360,11 +386,20 @@ static int run_with(const struct train_args *a, const struct cr_train_options *o
     if (out->file.out) tee.to[tee.count++] = cr_log_events(&out->file);
     struct cr_train_events events = cr_tee_events(&tee);
     events.poll = cr_signals_poll;
+    if (a->profile || a->trace) events.profile = &out->profile;
 
     cr_signals_watch();
     const int rc = cr_train(o, net, data, &events, result, e);
     cr_progress_erase();
     return rc;
+}
+
+static void say_profile(const struct train_args *a, struct outputs *out)
+{
+    if (a->profile && !a->json) cr_print_profile(stdout, &out->profile);
+    if (a->profile) cr_log_profile(&out->on_stdout, &out->profile);
+    if (a->profile) cr_log_profile(&out->file, &out->profile);
+    if (out->trace) cr_trace_write(out->trace, &out->profile);
 }
 
 /* With everything open: settle the options, then train or tell the plan. */
@@ -378,6 +413,7 @@ static int train(const struct train_args *a, const struct cr_net *net, const str
     struct cr_train_result result = { 0 };
     const int rc = run_with(a, &o, net, data, out, &result, e);
     if (rc == -CR_E_INTERRUPTED) say_how_to_go_on(e, argc, argv, &result);
+    say_profile(a, out);
     if (*result.reason) {
         const int status = rc < 0 ? cr_exit_status(e->code) : 0;
         if (!a->json && (rc == 0 || rc == -CR_E_INTERRUPTED)) cr_text_end(&out->text, &result);

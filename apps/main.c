@@ -96,11 +96,8 @@ static void list_group(const char *group, const char *between, const char *last,
     *text = 0;
     for (int i = 0; i < count; i++) {
         const size_t used = strlen(text);
-        snprintf(text + used, size - used, "%s%s",
-                 i == 0           ? ""
-                 : i == count - 1 ? last
-                                  : between,
-                 member[i]->name + length + 1);
+        const char *const joint = i == 0 ? "" : i < count - 1 ? between : last;
+        snprintf(text + used, size - used, "%s%s", joint, member[i]->name + length + 1);
     }
 }
 
