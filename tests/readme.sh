@@ -13,18 +13,20 @@ block() { awk -v first="$1" '/^```/ { inside = !inside; if (!inside) show = 0; n
 block '^/\* digits.c' >digits.c
 block '^# my.net' >my.net
 zlib=$(sed -n 's/^ZLIB_LIBS = //p' "${OBJ%/*}/config.mak")
-digits data 600 100
-if test "${OBJ##*/}" != obj; then
-    skip "the program in C" "the library of this build wants the flags of its sanitizer"
 # shellcheck disable=SC2086 # CC and zlib may hold several words
-elif ! ${CC:-cc} -std=c11 -Wall -Wextra -Werror -I"$SRCDIR" digits.c "$OBJ/libcorering.a" -fopenmp -pthread $zlib -lm \
-    -o digits 2>log; then
-    miss "the program in C" "$(head -n 1 log)"
-else
-    # shellcheck disable=SC2086 # EMULATOR may hold options
-    ${EMULATOR:-} ./digits data >log 2>&1
-    if test "$(grep -c '^epoch [12]: Top-1 0\.[0-9]*, [0-9]* of 100$' log)" = 2 && grep -q '^weights sha256' log
-    then pass "the program in C trains"; else miss "the program in C" "says: $(tail -n 1 log)"; fi
+compile() {
+    ${CC:-cc} -std=c11 -Wall -Wextra -Werror -I"$SRCDIR" digits.c "$OBJ/libcorering.a" -fopenmp -pthread $zlib -lm \
+        -o digits
+}
+# shellcheck disable=SC2086 # EMULATOR may hold options
+trains() {
+    digits data 600 100 && ${EMULATOR:-} ./digits data >log 2>&1 && grep -q '^weights sha256' log &&
+        test "$(grep -c '^epoch [12]: Top-1 0\.[0-9]*, [0-9]* of 100$' log)" = 2
+}
+if test "${OBJ##*/}" != obj; then skip "the program in C" "the library of this build wants the flags of its sanitizer"
+elif ! compile 2>log; then miss "the program in C" "$(head -n 1 log)"
+elif ! trains; then miss "the program in C" "says: $(tail -n 1 log)"
+else pass "the program in C trains"
 fi
 
 if "$CORERING" info my.net >log 2>&1; then pass "my.net"; else miss "my.net" "$(cat log)"; fi
