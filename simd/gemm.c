@@ -68,17 +68,17 @@ static struct part steps(struct part x, size_t from, size_t to)
     return x;
 }
 
-/* Floats that panels of `each` lanes take, for n lanes in all. */
-static size_t panel_step(const struct cr_gemm_kernels *kernels, int each)
+/* A step of a packed panel of A: whole vectors. */
+static size_t panel_step(const struct cr_gemm_kernels *kernels)
 {
-    return round_up((size_t)each, (size_t)kernels->vector);
+    return round_up((size_t)kernels->mr, (size_t)kernels->vector);
 }
 
 /* Packed panels of A, then of B: all of B's when another block of rows will need them again, else the one in use. */
 static size_t floats_of_a(const struct cr_gemm_kernels *kernels, size_t m, size_t k)
 {
     const size_t panels = parts_of(least(m, kernels->mc), (size_t)kernels->mr);
-    return round_up(panels * panel_step(kernels, kernels->mr) * least(k, kernels->kc), 16);
+    return round_up(panels * panel_step(kernels) * least(k, kernels->kc), 16);
 }
 
 static size_t floats_of_b(const struct cr_gemm_kernels *kernels, size_t m, size_t n, size_t k)
@@ -92,58 +92,55 @@ size_t cr_gemm_scratch(const struct cr_gemm_kernels *kernels, size_t m, size_t n
     return floats_of_a(kernels, m, k) + floats_of_b(kernels, m, n, k);
 }
 
-/* One panel of columns of B as the tile wants it: packed now, packed before, or where it lies. */
-static const float *panel_of_b(const struct cr_gemm_kernels *kernels, const struct part *x, int pack, float *packed,
-                               size_t *step)
+/* How the tile reads a panel of columns of B: as it lies, if it can; else from `packed`, which is to be filled if fresh. */
+static void find_b(const struct cr_gemm_kernels *kernels, const struct part *x, int lies, int fresh, float *packed,
+                   struct cr_gemm_tile *t)
 {
     const struct cr_gemm *g = &x->g;
-    *step = round_up(g->n, (size_t)kernels->vector);
-    if (!pack) return packed;
-    if (!g->b)
-        g->fill_b(g->what, x->p, g->k, x->j, g->n, packed, *step);
+    const size_t vector = (size_t)kernels->vector;
+    if (lies && g->n % vector == 0) {
+        t->b = g->b;
+        t->b_step = g->b_row;
+        return;
+    }
+    t->b = packed;
+    t->b_step = round_up(g->n, vector);
+    if (!fresh) return;
+    if (g->b)
+        kernels->pack(g->n, g->k, g->b, g->b_col, g->b_row, packed, t->b_step);
     else
-        kernels->pack(g->n, g->k, g->b, g->b_col, g->b_row, packed, *step);
-    return packed;
+        g->fill_b(g->what, x->p, g->k, x->j, g->n, packed, t->b_step);
 }
 
-/* At most mc rows, kc steps, nc columns. all_b: keep all panels of B; first: they are not packed yet. */
-static void block(const struct cr_gemm_kernels *kernels, struct part x, int all_b, int first, float *packed_a,
+/* At most mc rows, kc steps, nc columns. keep_b: room for all panels of B; fresh: they are not packed yet. */
+static void block(const struct cr_gemm_kernels *kernels, const struct part *x, int keep_b, int fresh, float *packed_a,
                   float *packed_b)
 {
-    const size_t m = x.g.m, n = x.g.n, k = x.g.k, vector = (size_t)kernels->vector;
+    const struct cr_gemm *g = &x->g;
+    const size_t m = g->m, n = g->n, k = g->k, vector = (size_t)kernels->vector;
     const size_t high = parts_of(m, (size_t)kernels->mr), wide = parts_of(n, (size_t)kernels->nr);
-    const size_t a_step = panel_step(kernels, kernels->mr);
+    const size_t panel_a = k * panel_step(kernels), panel_b = keep_b ? k * (size_t)kernels->nr : 0;
     const int pack_a = n >= PACK_A_COLUMNS;
-    const int b_lies = x.g.b && x.g.b_col == 1 && !all_b && m < PACK_B_ROWS;
+    const int b_lies = g->b && g->b_col == 1 && !keep_b && m < PACK_B_ROWS;
+    struct cr_gemm_tile t = { .k = k, .a_row = g->a_row, .a_step = g->a_col, .start_row = g->start_row,
+                              .start_col = g->start_col, .c_row = g->c_row };
 
-    if (pack_a)
-        for (size_t i = 0; i < high; i++) {
-            const size_t from = cut(m, high, i), count = cut(m, high, i + 1) - from;
-            kernels->pack(count, k, x.g.a + from * x.g.a_row, x.g.a_row, x.g.a_col, packed_a + i * k * a_step, a_step);
-        }
-
+    for (size_t i = 0; pack_a && i < high; i++) {
+        const size_t from = cut(m, high, i), count = cut(m, high, i + 1) - from;
+        t.a_row = 1;
+        t.a_step = panel_step(kernels);
+        kernels->pack(count, k, g->a + from * g->a_row, g->a_row, g->a_col, packed_a + i * panel_a, t.a_step);
+    }
     for (size_t j = 0; j < wide; j++) {
-        const size_t from = cut_columns(n, vector, wide, j), to = cut_columns(n, vector, wide, j + 1);
-        const struct part xj = columns(x, from, to);
-        struct cr_gemm_tile t = { .k = k, .start_col = xj.g.start_col };
-        if (b_lies && xj.g.n % vector == 0) {
-            t.b = xj.g.b;
-            t.b_step = xj.g.b_row;
-        } else {
-            float *const to_b = packed_b + (all_b ? j * k * (size_t)kernels->nr : 0);
-            t.b = panel_of_b(kernels, &xj, first, to_b, &t.b_step);
-        }
-        for (size_t i = 0; i < high; i++) {
-            const size_t top = cut(m, high, i), bottom = cut(m, high, i + 1);
-            const struct part xij = rows(xj, top, bottom);
-            t.a = pack_a ? packed_a + i * k * a_step : xij.g.a;
-            t.a_row = pack_a ? 1 : x.g.a_row;
-            t.a_step = pack_a ? a_step : x.g.a_col;
-            t.start = xij.g.start;
-            t.start_row = xij.g.start_row;
-            t.c = xij.g.c;
-            t.c_row = xij.g.c_row;
-            kernels->tile((int)(bottom - top), (int)xj.g.n, &t);
+        const struct part xj = columns(*x, cut_columns(n, vector, wide, j), cut_columns(n, vector, wide, j + 1));
+        find_b(kernels, &xj, b_lies, fresh, packed_b + j * panel_b, &t);
+        for (size_t i = 0, from = 0; i < high; i++) {
+            const size_t count = m / high + (i < m % high);
+            t.a = pack_a ? packed_a + i * panel_a : g->a + from * g->a_row;
+            t.start = g->start ? xj.g.start + from * g->start_row : NULL;
+            t.c = xj.g.c + from * g->c_row;
+            kernels->tile((int)count, (int)xj.g.n, &t);
+            from += count;
         }
     }
 }
@@ -160,8 +157,10 @@ static void product(const struct cr_gemm_kernels *kernels, struct part x, float 
                                        cut_columns(n, (size_t)kernels->vector, ns, j + 1));
         for (size_t p = 0; p < ks; p++) {
             const struct part xp = steps(xj, cut(k, ks, p), cut(k, ks, p + 1));
-            for (size_t i = 0; i < ms; i++)
-                block(kernels, rows(xp, cut(m, ms, i), cut(m, ms, i + 1)), ms > 1, i == 0, scratch, packed_b);
+            for (size_t i = 0; i < ms; i++) {
+                const struct part xi = rows(xp, cut(m, ms, i), cut(m, ms, i + 1));
+                block(kernels, &xi, ms > 1, i == 0, scratch, packed_b);
+            }
         }
     }
 }

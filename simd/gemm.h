@@ -15,7 +15,8 @@
 /* Writes a part of a B that is not stored, such as the patches of an image:
  * to[p * step + j] = b[from_p + p][from_j + j] for 0 <= p < k, 0 <= j < n. Each element is asked for once for every
  * block of kernel->mc rows of C. */
-typedef void cr_gemm_fill_fn(const void *what, size_t from_p, size_t k, size_t from_j, size_t n, float *to, size_t step);
+typedef void cr_gemm_fill_fn(const void *what, size_t from_p, size_t k, size_t from_j, size_t n, float *to,
+                             size_t step);
 
 struct cr_gemm {
     size_t m, n, k;
@@ -25,7 +26,7 @@ struct cr_gemm {
     size_t b_row, b_col;
     cr_gemm_fill_fn *fill_b; /* of `what` */
     const void *what;
-    const float *start; /* (m, n): start[i * start_row + j * start_col]; NULL: +0. start_col is 0 or 1. May be C itself */
+    const float *start; /* S (m, n): start[i * start_row + j * start_col], start_col 0 or 1; may be C; NULL: +0 */
     size_t start_row, start_col;
     float *c; /* (m, n): c[i * c_row + j]; overwritten without being read, unless it is start */
     size_t c_row;

@@ -17,24 +17,21 @@ static inline __attribute__((always_inline)) void tile(const int m, const int nv
                                                        const int last)
 {
     vf acc[HIGHEST][TILE_VECTORS];
-    const size_t c_row = t->c_row;
-    float *const c = t->c;
-
-    UNROLL for (int i = 0; i < m; i++)
-    {
-        const float *const start = t->start + (size_t)i * t->start_row;
-        UNROLL for (int v = 0; v < nv; v++)
+    if (!t->start)
+        UNROLL for (int i = 0; i < m; i++)
+            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vf_zero();
+    else if (t->start_col == 0)
+        UNROLL for (int i = 0; i < m; i++)
+            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vf_set1(t->start[(size_t)i * t->start_row]);
+    else
+        UNROLL for (int i = 0; i < m; i++)
         {
-            if (!t->start)
-                acc[i][v] = vf_zero();
-            else if (t->start_col == 0)
-                acc[i][v] = vf_set1(*start);
-            else
-                acc[i][v] = v == nv - 1 && last < VL ? vf_load_n(start + v * VL, last) : vf_load(start + v * VL);
+            const float *const from = t->start + (size_t)i * t->start_row, *const end = from + (nv - 1) * VL;
+            UNROLL for (int v = 0; v < nv - 1; v++) acc[i][v] = vf_load(from + v * VL);
+            acc[i][nv - 1] = last == VL ? vf_load(end) : vf_load_n(end, last);
         }
-    }
 
-    /* Rows of A in threes: an address is a base and once or twice the row's stride, as processors can add by themselves. */
+    /* Rows of A in threes: their addresses are a base and once or twice a stride, as processors add by themselves. */
     const size_t a_row = t->a_row, a_step = t->a_step, b_step = t->b_step;
     const float *a[(HIGHEST + 2) / 3], *b = t->b;
     UNROLL for (int i = 0; i < m; i += 3) a[i / 3] = t->a + (size_t)i * a_row;
@@ -52,12 +49,12 @@ static inline __attribute__((always_inline)) void tile(const int m, const int nv
 
     UNROLL for (int i = 0; i < m; i++)
     {
-        float *const to = c + (size_t)i * c_row;
+        float *const to = t->c + (size_t)i * t->c_row, *const end = to + (nv - 1) * VL;
         UNROLL for (int v = 0; v < nv - 1; v++) vf_store(to + v * VL, acc[i][v]);
         if (last == VL)
-            vf_store(to + (nv - 1) * VL, acc[i][nv - 1]);
+            vf_store(end, acc[i][nv - 1]);
         else
-            vf_store_n(to + (nv - 1) * VL, acc[i][nv - 1], last);
+            vf_store_n(end, acc[i][nv - 1], last);
     }
 }
 
@@ -90,21 +87,32 @@ static void pack_rows(int n, size_t k, const float *from, size_t p_stride, float
         for (size_t p = 0; p < k; p++) vf_store(to + p * step, vf_load_n(from + p * p_stride, n));
 }
 
-/* Up to VL lanes whose steps are contiguous: VL x VL elements are turned in registers. Absent lanes repeat the first. */
+/* `steps` of n lanes, steps contiguous: VL x VL elements turned in registers. Absent lanes repeat the last. */
+static inline __attribute__((always_inline)) void pack_square(const int n, const int steps, const float *from,
+                                                              size_t l_stride, float *to, size_t step)
+{
+    vf r[VL];
+    UNROLL for (int l = 0; l < VL; l++)
+    {
+        r[l] = steps == VL ? vf_load(from) : vf_load_n(from, steps);
+        from += l < n - 1 ? l_stride : 0;
+    }
+    vf_transpose(r);
+    UNROLL for (int l = 0; l < VL; l++)
+    {
+        if (l < steps) vf_store(to, r[l]);
+        to += step;
+    }
+}
+
 static void pack_columns(int n, size_t k, const float *from, size_t l_stride, float *to, size_t step)
 {
-    const float *lane[VL];
-    for (int l = 0; l < VL; l++) lane[l] = from + (l < n ? (size_t)l * l_stride : 0);
-
     size_t p = 0;
-    for (; p + VL <= k; p += VL) {
-        vf r[VL];
-        UNROLL for (int l = 0; l < VL; l++) r[l] = vf_load(lane[l] + p);
-        vf_transpose(r);
-        UNROLL for (int l = 0; l < VL; l++) vf_store(to + (p + (size_t)l) * step, r[l]);
-    }
-    for (; p < k; p++)
-        for (int l = 0; l < VL; l++) to[p * step + (size_t)l] = lane[l][p];
+    if (n == VL)
+        for (; p + VL <= k; p += VL) pack_square(VL, VL, from + p, l_stride, to + p * step, step);
+    else
+        for (; p + VL <= k; p += VL) pack_square(n, VL, from + p, l_stride, to + p * step, step);
+    if (p < k) pack_square(n, (int)(k - p), from + p, l_stride, to + p * step, step);
 }
 
 static void pack_any(int n, size_t k, const float *from, size_t l_stride, size_t p_stride, float *to, size_t step)

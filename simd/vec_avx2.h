@@ -86,7 +86,7 @@ static inline void vb_store(void *p, vb a) { _mm_storeu_si128((__m128i *)p, a); 
 static inline vb vb_zip_low(vb a, vb b) { return _mm_unpacklo_epi8(a, b); }
 static inline vb vb_zip_high(vb a, vb b) { return _mm_unpackhi_epi8(a, b); }
 /* r[i][k] becomes r[k][i]. */
-static inline void vf_transpose(vf r[VL])
+static inline __attribute__((always_inline)) void vf_transpose(vf r[VL])
 {
     __m256 pair[8], four[8];
     UNROLL for (int i = 0; i < 8; i += 2)
@@ -123,5 +123,29 @@ static inline vf vf_zip_high(vf a, vf b)
 
 /* Truth values as bits, lane 0 lowest. */
 static inline unsigned vm_bits(vm m) { return (unsigned)_mm256_movemask_ps(m); }
+
+/* Append the lanes for which m holds, in order: writes VL values and indices, returns how many of them count. */
+static inline size_t vf_keep(vm m, vf value, vi index, float *values, int32_t *indices)
+{
+    const unsigned bits = vm_bits(m);
+#ifdef __AVX512VL__
+    vf_store(values, _mm256_maskz_compress_ps((__mmask8)bits, value));
+    vi_store(indices, _mm256_maskz_compress_epi32((__mmask8)bits, index));
+    return (size_t)__builtin_popcount(bits);
+#else
+    float v[VL];
+    int32_t i[VL];
+    size_t n = 0;
+    vf_store(v, value);
+    vi_store(i, index);
+    UNROLL for (int k = 0; k < VL; k++)
+    {
+        values[n] = v[k];
+        indices[n] = i[k];
+        n += bits >> k & 1;
+    }
+    return n;
+#endif
+}
 
 #endif

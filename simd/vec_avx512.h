@@ -74,7 +74,7 @@ static inline void vb_store(void *p, vb a) { _mm_storeu_si128((__m128i *)p, a); 
 static inline vb vb_zip_low(vb a, vb b) { return _mm_unpacklo_epi8(a, b); }
 static inline vb vb_zip_high(vb a, vb b) { return _mm_unpackhi_epi8(a, b); }
 /* r[i][k] becomes r[k][i]: first within quarters of a vector, then the quarters. */
-static inline void vf_transpose(vf r[VL])
+static inline __attribute__((always_inline)) void vf_transpose(vf r[VL])
 {
     __m512 pair[16], four[16], eight[16];
     UNROLL for (int i = 0; i < 16; i += 2)

@@ -83,7 +83,7 @@ static inline void vb_store(void *p, vb a) { vst1q_u8((uint8_t *)p, a); }
 static inline vb vb_zip_low(vb a, vb b) { return vzip1q_u8(a, b); }
 static inline vb vb_zip_high(vb a, vb b) { return vzip2q_u8(a, b); }
 /* r[i][k] becomes r[k][i]. */
-static inline void vf_transpose(vf r[VL])
+static inline __attribute__((always_inline)) void vf_transpose(vf r[VL])
 {
     const float32x4x2_t a = vtrnq_f32(r[0], r[1]), b = vtrnq_f32(r[2], r[3]);
     r[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
@@ -103,6 +103,23 @@ static inline unsigned vm_bits(vm m)
 {
     static const uint32_t bit[4] = { 1, 2, 4, 8 };
     return vaddvq_u32(vandq_u32(m, vld1q_u32(bit)));
+}
+
+/* Append the lanes for which m holds, in order: writes VL values and indices, returns how many of them count. */
+static inline size_t vf_keep(vm m, vf value, vi index, float *values, int32_t *indices)
+{
+    const unsigned bits = vm_bits(m);
+    float v[VL];
+    int32_t i[VL];
+    size_t n = 0;
+    vf_store(v, value);
+    vi_store(i, index);
+    for (int k = 0; k < VL; k++) {
+        values[n] = v[k];
+        indices[n] = i[k];
+        n += bits >> k & 1;
+    }
+    return n;
 }
 
 #endif
