@@ -23,7 +23,7 @@ ends_with_4() {
     said=
     for how in "-t 1 --isa ref" "-t 2" "-t 3"; do
         # shellcheck disable=SC2086 # a list of options
-        "$CORERING" train "$@" $how -q >out 2>err
+        timeout 60 "$CORERING" train "$@" $how -q >out 2>err
         status=$?
         if test $status != 4; then miss "$name, $how" "status $status"; return; fi
         if test "$(wc -l <err)" != 1; then miss "$name, $how" "not one line: $(cat err)"; return; fi
@@ -41,7 +41,7 @@ for layer in conv1 conv2 linear1 linear2; do
 done
 
 ends_with_4 "a rate far too high" "layer linear.* sample [0-9]" mlp data -b 7 -r 100 --momentum 0.99 --no-checkpoint
-"$CORERING" train mlp data -q -b 7 -r 100 --momentum 0.99 --checkpoint far --checkpoint-every 1 >out 2>err
+timeout 60 "$CORERING" train mlp data -q -b 7 -r 100 --momentum 0.99 --checkpoint far --checkpoint-every 1 >out 2>err
 same "the same with checkpoints" 4 $?
 "$CORERING" test far data >out 2>err
 same "the last checkpoint is whole" 0 $?

@@ -28,9 +28,9 @@ interrupted() {
     same "with one line" 1 "$(wc -l <err)"
     interrupted_at=$(field steps run.log)
     same "after a checkpoint of its last step" 1 "$(find run -name "step-0*$interrupted_at.safetensors" | wc -l)"
-    command=$(sed -n 's/.*to go on: corering train //p' err)
+    # As a user would copy it, apart from the program under test and its slow instruction set.
+    command=$(sed -n 's/.*to go on: [^ ]*corering train //p' err)
     test "$command" || { miss "the command it says" "none in '$(cat err)'"; return; }
-    # As a user would copy it, apart from the slow instruction set.
     sh -c "\"\$0\" train $command --isa auto" "$CORERING" >out 2>err
     outcome run.log | grep -v interrupted >run.outcome
     if cmp -s whole.outcome run.outcome; then pass "what it says goes on to the end of the whole run"

@@ -4,22 +4,22 @@ set -u
 . "$SRCDIR/tests/tools/golden_table.sh"
 golden_data || { echo "CORERING_DATA names no folder that holds MNIST" >&2; exit 1; }
 
-# built NAME OPTIONS...: configure and make in a folder of its own; CORERING becomes that program.
+# built NAME OPTIONS...: configure and make in a folder of its own, whatever CC is here; CORERING becomes that program.
 built() {
     CORERING=$WORK/$1/corering
     mkdir -p "$WORK/$1"
-    (cd "$WORK/$1" && shift && "$SRCDIR/configure" "$@" && make -j2 corering) >"$WORK/$1.log" 2>&1
+    (unset CC && cd "$WORK/$1" && shift && "$SRCDIR/configure" "$@" && make -j2 corering) >"$WORK/$1.log" 2>&1
 }
 
 # build NAME PATTERN OPTIONS...: the rows, by a program built so, with all its instruction sets.
 build() {
-    name=$1 rows_of=$2; shift 2
-    if ! built "$name" "$@"; then
-        miss "$name" "does not build: $(grep -m 1 -iE 'error|refuse|break' "$WORK/$name.log")"
+    build=$1 build_rows=$2; shift 2
+    if ! built "$build" "$@"; then
+        miss "$build" "does not build, see $WORK/$build.log"
         return
     fi
-    for each in $(instruction_sets); do
-        golden "$name, $each" "$rows_of" --isa "$each"
+    for isa in $(instruction_sets); do
+        golden "$build, $isa" "$build_rows" --isa "$isa"
     done
 }
 
@@ -34,12 +34,12 @@ matrix() {
     golden "300 steps, ref" 'synth (7|1) 300' --isa ref
     build "gcc -O0" 'synth .* 20$' CC=gcc CFLAGS=-O0
     build "gcc -O3 -march=native" 'synth .* 20$' CC=gcc CFLAGS='-O3 -march=native'
-    build "-ffp-contract=fast" 'synth .* 20$' CC=gcc CFLAGS='-mfma -ffp-contract=fast'
+    build "gcc -ffp-contract=fast" 'synth .* 20$' CC=gcc CFLAGS='-mfma -ffp-contract=fast'
     build "clang" 'synth .* 20$' CC=clang
     build "clang -ffp-contract=fast" 'synth .* 20$' CC=clang CFLAGS='-O3 -mfma -ffp-contract=fast'
     if musl_has_openmp; then build "static musl" 'synth .* 20$' CC=musl-gcc LDFLAGS=-static
     else echo "skip - static musl: musl-gcc finds no OpenMP library" >&2; fi
-    if built "AArch64" --host=aarch64-linux-gnu; then
+    if built AArch64 --host=aarch64-linux-gnu; then
         emulated=$WORK/emulated
         printf '#!/bin/sh\nexec qemu-aarch64 -L /usr/aarch64-linux-gnu "%s" "$@"\n' "$CORERING" >"$emulated"
         chmod +x "$emulated"
