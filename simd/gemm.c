@@ -10,9 +10,9 @@
 #include "simd/gemm.h"
 
 enum {
-    PACK_A_COLUMNS = 256,  /* panels of A are packed when so many columns of C use them */
-    PACK_B_ROWS = 64,      /* panels of B, when so many rows do; always where it is not contiguous */
-    LEAST_SHARE = 1 << 15, /* multiply-adds that are worth another thread */
+    PACK_A_COLUMNS = 256, /* panels of A are packed when so many columns of C use them */
+    PACK_B_ROWS = 64,     /* panels of B, when so many rows do; always where it is not contiguous */
+    LEAST_SHARE = 50000,  /* multiply-adds that make a thread of its own worth waiting for */
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -92,7 +92,7 @@ size_t cr_gemm_scratch(const struct cr_gemm_kernels *kernels, size_t m, size_t n
     return floats_of_a(kernels, m, k) + floats_of_b(kernels, m, n, k);
 }
 
-/* How the tile reads a panel of columns of B: as it lies, if it can; else from `packed`, which is to be filled if fresh. */
+/* How the tile reads a panel of columns of B: as it lies, if it can; else from `packed`, filled here if fresh. */
 static void find_b(const struct cr_gemm_kernels *kernels, const struct part *x, int lies, int fresh, float *packed,
                    struct cr_gemm_tile *t)
 {
@@ -122,8 +122,12 @@ static void block(const struct cr_gemm_kernels *kernels, const struct part *x, i
     const size_t panel_a = k * panel_step(kernels), panel_b = keep_b ? k * (size_t)kernels->nr : 0;
     const int pack_a = n >= PACK_A_COLUMNS;
     const int b_lies = g->b && g->b_col == 1 && !keep_b && m < PACK_B_ROWS;
-    struct cr_gemm_tile t = { .k = k, .a_row = g->a_row, .a_step = g->a_col, .start_row = g->start_row,
-                              .start_col = g->start_col, .c_row = g->c_row };
+    struct cr_gemm_tile t = { .k = k,
+                              .a_row = g->a_row,
+                              .a_step = g->a_col,
+                              .start_row = g->start_row,
+                              .start_col = g->start_col,
+                              .c_row = g->c_row };
 
     for (size_t i = 0; pack_a && i < high; i++) {
         const size_t from = cut(m, high, i), count = cut(m, high, i + 1) - from;
@@ -191,8 +195,8 @@ static size_t best_height(const struct cr_gemm_kernels *kernels, const struct cr
 void cr_gemm_share(const struct cr_gemm_kernels *kernels, const struct cr_gemm *g, int thread, int threads,
                    float *scratch)
 {
-    const size_t useful = g->m * g->n * g->k / LEAST_SHARE + 1;
-    const size_t parts = least((size_t)threads, useful), t = (size_t)thread;
+    const size_t worth = g->m * g->n * g->k / LEAST_SHARE, t = (size_t)thread;
+    const size_t parts = worth ? least((size_t)threads, worth) : 1;
     if (t >= parts) return;
     const size_t high = best_height(kernels, g, parts), wide = parts / high, vector = (size_t)kernels->vector;
     const size_t i = t / wide, j = t % wide;

@@ -22,5 +22,12 @@ static void pack(size_t n, size_t k, const float *from, size_t l_stride, size_t 
 }
 
 const struct cr_gemm_kernels REF(cr_gemm) = {
-    .tile = tile, .pack = pack, .mr = 4, .nr = 4, .vector = 1, .mc = 32, .kc = 64, .nc = 64,
+    .tile = tile,
+    .pack = pack,
+    .mr = 4,
+    .nr = 4,
+    .vector = 1,
+    .mc = 32,
+    .kc = 64,
+    .nc = 64,
 };

@@ -18,11 +18,10 @@ static inline __attribute__((always_inline)) void tile(const int m, const int nv
 {
     vf acc[HIGHEST][TILE_VECTORS];
     if (!t->start)
-        UNROLL for (int i = 0; i < m; i++)
-            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vf_zero();
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vf_zero();
     else if (t->start_col == 0)
-        UNROLL for (int i = 0; i < m; i++)
-            UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vf_set1(t->start[(size_t)i * t->start_row]);
+        UNROLL for (int i = 0; i < m; i++) UNROLL for (int v = 0; v < nv; v++) acc[i][v] =
+            vf_set1(t->start[(size_t)i * t->start_row]);
     else
         UNROLL for (int i = 0; i < m; i++)
         {

@@ -55,8 +55,7 @@ static void fill(const void *what, size_t from_p, size_t k, size_t from_j, size_
 {
     const struct cr_gemm *g = what;
     for (size_t p = 0; p < k; p++)
-        for (size_t j = 0; j < n; j++)
-            to[p * step + j] = g->b[(from_p + p) * g->b_row + (from_j + j) * g->b_col];
+        for (size_t j = 0; j < n; j++) to[p * step + j] = g->b[(from_p + p) * g->b_row + (from_j + j) * g->b_col];
 }
 
 static void chain(const struct cr_gemm *g, float *c)
@@ -140,142 +139,162 @@ static void product_case(const char *isa, const struct cr_gemm_kernels *kernels,
 
 /* Every height and width of tile, one more, and none. */
 START_TEST(edges)
-{
-    const size_t k = (size_t[]){ 0, 1, 2, 19 }[_i];
-    FOR_EACH_ISA(isa, g)
-    for (size_t m = 0; m <= (size_t)g->mr + 1; m++)
-        for (size_t n = 0; n <= (size_t)g->nr + 1; n++)
-            for (int form = 0; form < FORMS; form++)
-                product_case(*isa, g, m, n, k, (enum form)form, (enum start)((m + n + (size_t)form) % STARTS), 0);
-}
+    {
+        const size_t k = (size_t[]){ 0, 1, 2, 19 }[_i];
+        FOR_EACH_ISA(isa, g)
+        for (size_t m = 0; m <= (size_t)g->mr + 1; m++)
+            for (size_t n = 0; n <= (size_t)g->nr + 1; n++)
+                for (int form = 0; form < FORMS; form++)
+                    product_case(*isa, g, m, n, k, (enum form)form, (enum start)((m + n + (size_t)form) % STARTS), 0);
+    }
 END_TEST
 
 /* Cache blocks so small that every loop around the tile goes round, and panels are kept and used again. */
 START_TEST(blocks)
-{
-    FOR_EACH_ISA(isa, whole)
     {
-        struct cr_gemm_kernels g = *whole;
-        g.mc = 2 * (size_t)g.mr - 1;
-        g.kc = 5;
-        g.nc = (size_t)(g.nr + g.vector);
-        for (size_t m = g.mc - 1; m <= 3 * g.mc + 1; m += g.mc / 2)
-            for (size_t n = g.nc - 1; n <= 2 * g.nc + 1; n += (size_t)g.vector / 2 + 1)
-                for (size_t k = 4; k <= 11; k += 1 + k % 2)
-                    product_case(*isa, &g, m, n, k, (enum form)((m + n) % FORMS), (enum start)(_i), 0);
+        FOR_EACH_ISA(isa, whole)
+        {
+            struct cr_gemm_kernels g = *whole;
+            g.mc = 2 * (size_t)g.mr - 1;
+            g.kc = 5;
+            g.nc = (size_t)(g.nr + g.vector);
+            for (size_t m = g.mc - 1; m <= 3 * g.mc + 1; m += g.mc / 2)
+                for (size_t n = g.nc - 1; n <= 2 * g.nc + 1; n += (size_t)g.vector / 2 + 1)
+                    for (size_t k = 4; k <= 11; k += 1 + k % 2)
+                        product_case(*isa, &g, m, n, k, (enum form)((m + n) % FORMS), (enum start)(_i), 0);
+        }
     }
-}
 END_TEST
 
 /* The real blocks, just below, at and beyond their limits; wide and high enough for all that is packed. */
 START_TEST(limits)
-{
-    FOR_EACH_ISA(isa, g)
-    for (size_t over = 0; over < 3; over++) {
-        const enum start start = (enum start)((over + (size_t)_i) % STARTS);
-        product_case(*isa, g, (size_t)g->mr + 1, (size_t)g->nr + 1, g->kc + over - 1, (enum form)_i, start, 0);
-        product_case(*isa, g, g->mc + over - 1, 301, 3, (enum form)_i, start, 0);
-        product_case(*isa, g, 2, g->nc + over - 1, 2, (enum form)_i, start, 0);
-        product_case(*isa, g, 70, 257, 2 * g->kc + over, (enum form)_i, start, 0);
+    {
+        FOR_EACH_ISA(isa, g)
+        for (size_t over = 0; over < 3; over++) {
+            const enum start start = (enum start)((over + (size_t)_i) % STARTS);
+            product_case(*isa, g, (size_t)g->mr + 1, (size_t)g->nr + 1, g->kc + over - 1, (enum form)_i, start, 0);
+            product_case(*isa, g, g->mc + over - 1, 301, 3, (enum form)_i, start, 0);
+            product_case(*isa, g, 2, g->nc + over - 1, 2, (enum form)_i, start, 0);
+            product_case(*isa, g, 70, 257, 2 * g->kc + over, (enum form)_i, start, 0);
+        }
     }
-}
 END_TEST
 
 /* All shares together are the whole: no element twice (chains from C would go on), none forgotten. */
 START_TEST(shares)
-{
-    static const size_t shape[][3] = { { 1, 1, 1 }, { 3, 200, 70 }, { 200, 3, 70 }, { 61, 67, 71 }, { 130, 300, 9 } };
-    FOR_EACH_ISA(isa, g)
-    for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
-        for (int threads = 1; threads <= 9; threads++)
-            product_case(*isa, g, shape[s][0], shape[s][1], shape[s][2], (enum form)_i, FROM_C, threads);
-}
+    {
+        static const size_t shape[][3] = {
+            { 1, 1, 1 }, { 3, 1500, 70 }, { 1500, 3, 70 }, { 61, 67, 71 }, { 130, 300, 9 }
+        };
+        FOR_EACH_ISA(isa, g)
+        for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
+            for (int threads = 1; threads <= 9; threads++)
+                product_case(*isa, g, shape[s][0], shape[s][1], shape[s][2], (enum form)_i, FROM_C, threads);
+    }
 END_TEST
 
 /* Large products are worth all threads, small ones not. */
 START_TEST(parts)
-{
-    FOR_EACH_ISA(isa, g)
-    for (int large = 0; large < 2; large++) {
-        enum { THREADS = 4, SIDE = 128 };
-        static float c[SIDE * SIDE];
-        const size_t k = large ? SIDE : 0;
-        struct values v = { 0 };
-        const struct operand a = operand_new(SIDE * SIDE, &v), b = operand_new(SIDE * SIDE, &v);
-        float *const scratch = scratch_new(cr_gemm_scratch(g, SIDE, SIDE, k));
-        const struct cr_gemm product = { .m = SIDE, .n = SIDE, .k = k, .a = a.at, .a_row = SIDE, .a_col = 1,
-                                         .b = b.at, .b_row = SIDE, .b_col = 1, .c = c, .c_row = SIDE };
-        for (int t = 0; t < THREADS; t++) {
-            size_t written = 0;
-            for (size_t i = 0; i < SIDE * SIDE; i++) c[i] = NAN;
-            cr_gemm_share(g, &product, t, THREADS, scratch);
-            for (size_t i = 0; i < SIDE * SIDE; i++) written += isnan(c[i]) ? 0 : 1;
-            const size_t due = large ? SIDE * SIDE / THREADS : t == 0 ? SIDE * SIDE : 0;
-            ck_assert_msg(written == due, "%s: thread %d of %d wrote %zu elements, not %zu", *isa, t, THREADS, written,
-                          due);
+    {
+        FOR_EACH_ISA(isa, g)
+        for (int large = 0; large < 2; large++) {
+            enum { THREADS = 4, SIDE = 128 };
+            static float c[SIDE * SIDE];
+            const size_t k = large ? SIDE : 0;
+            struct values v = { 0 };
+            const struct operand a = operand_new(SIDE * SIDE, &v), b = operand_new(SIDE * SIDE, &v);
+            float *const scratch = scratch_new(cr_gemm_scratch(g, SIDE, SIDE, k));
+            const struct cr_gemm product = { .m = SIDE,
+                                             .n = SIDE,
+                                             .k = k,
+                                             .a = a.at,
+                                             .a_row = SIDE,
+                                             .a_col = 1,
+                                             .b = b.at,
+                                             .b_row = SIDE,
+                                             .b_col = 1,
+                                             .c = c,
+                                             .c_row = SIDE };
+            for (int t = 0; t < THREADS; t++) {
+                size_t written = 0;
+                for (size_t i = 0; i < SIDE * SIDE; i++) c[i] = NAN;
+                cr_gemm_share(g, &product, t, THREADS, scratch);
+                for (size_t i = 0; i < SIDE * SIDE; i++) written += isnan(c[i]) ? 0 : 1;
+                const size_t due = large ? SIDE * SIDE / THREADS : t == 0 ? SIDE * SIDE : 0;
+                ck_assert_msg(written == due, "%s: thread %d of %d wrote %zu elements, not %zu", *isa, t, THREADS,
+                              written, due);
+            }
+            free(a.base), free(b.base), free(scratch);
         }
-        free(a.base), free(b.base), free(scratch);
     }
-}
 END_TEST
 
 /* Packing: what is asked for, and nothing beyond the last whole vector of each step. */
 START_TEST(packing)
-{
-    enum { K = 37, STEP = 48 };
-    FOR_EACH_ISA(isa, g)
-    for (size_t n = 1; n <= (size_t)(2 * g->vector + 1); n++)
-        for (int form = 0; form < 3; form++) {
-            const size_t l = (size_t[]){ 1, K + 2, 3 }[form], p = (size_t[]){ STEP + 3, 1, 101 }[form];
-            const size_t width = (n + (size_t)g->vector - 1) / (size_t)g->vector * (size_t)g->vector;
-            struct values v = { 0 };
-            const struct operand from = operand_new(extent(n, K, l, p), &v);
-            static _Alignas(64) float to[K * STEP];
-            for (size_t i = 0; i < K * STEP; i++) to[i] = canary;
-            g->pack(n, K, from.at, l, p, to, STEP);
-            size_t i = 0;
-            for (; i < K * STEP; i++) {
-                const size_t lane = i % STEP;
-                if (lane < n ? to[i] != from.at[lane * l + i / STEP * p] : lane >= width && to[i] != canary) break;
+    {
+        enum { K = 37, STEP = 48 };
+        FOR_EACH_ISA(isa, g)
+        for (size_t n = 1; n <= (size_t)(2 * g->vector + 1); n++)
+            for (int form = 0; form < 3; form++) {
+                const size_t l = (size_t[]){ 1, K + 2, 3 }[form], p = (size_t[]){ STEP + 3, 1, 101 }[form];
+                const size_t width = (n + (size_t)g->vector - 1) / (size_t)g->vector * (size_t)g->vector;
+                struct values v = { 0 };
+                const struct operand from = operand_new(extent(n, K, l, p), &v);
+                static _Alignas(64) float to[K * STEP];
+                for (size_t i = 0; i < K * STEP; i++) to[i] = canary;
+                g->pack(n, K, from.at, l, p, to, STEP);
+                size_t i = 0;
+                for (; i < K * STEP; i++) {
+                    const size_t lane = i % STEP;
+                    if (lane < n ? to[i] != from.at[lane * l + i / STEP * p] : lane >= width && to[i] != canary) break;
+                }
+                ck_assert_msg(i == K * STEP, "%s: %zu lanes, strides %zu and %zu: step %zu, lane %zu", *isa, n, l, p,
+                              i / STEP, i % STEP);
+                free(from.base);
             }
-            ck_assert_msg(i == K * STEP, "%s: %zu lanes, strides %zu and %zu: step %zu, lane %zu", *isa, n, l, p,
-                          i / STEP, i % STEP);
-            free(from.base);
-        }
-}
+    }
 END_TEST
 
 /* The chain itself may be off by what its k roundings allow. */
 START_TEST(oracle)
-{
-    const size_t k = (size_t[]){ 1, 2, 10, 100, 1000, 5000 }[_i];
-    enum { M = 9, N = 11 };
-    struct values v = { 0 };
-    struct cr_kernels table;
-    cr_kernels_fill(&table, 0);
-    const struct operand a = operand_new(M * k, &v), b = operand_new(k * N, &v);
-    float c[M * N], *const scratch = scratch_new(cr_gemm_scratch(&table.gemm, M, N, k));
-    cr_gemm(&table.gemm,
-            &(struct cr_gemm){ .m = M, .n = N, .k = k, .a = a.at, .a_row = k, .a_col = 1, .b = b.at, .b_row = N,
-                               .b_col = 1, .c = c, .c_row = N },
-            scratch);
-    double worst = 0;
-    size_t where = 0;
-    for (size_t i = 0; i < M * N; i++) {
-        double sum = 0, size = 0;
-        for (size_t p = 0; p < k; p++) {
-            const double term = (double)a.at[i / N * k + p] * (double)b.at[p * N + i % N];
-            sum += term;
-            size += fabs(term);
+    {
+        const size_t k = (size_t[]){ 1, 2, 10, 100, 1000, 5000 }[_i];
+        enum { M = 9, N = 11 };
+        struct values v = { 0 };
+        struct cr_kernels table;
+        cr_kernels_fill(&table, 0);
+        const struct operand a = operand_new(M * k, &v), b = operand_new(k * N, &v);
+        float c[M * N], *const scratch = scratch_new(cr_gemm_scratch(&table.gemm, M, N, k));
+        cr_gemm(&table.gemm,
+                &(struct cr_gemm){ .m = M,
+                                   .n = N,
+                                   .k = k,
+                                   .a = a.at,
+                                   .a_row = k,
+                                   .a_col = 1,
+                                   .b = b.at,
+                                   .b_row = N,
+                                   .b_col = 1,
+                                   .c = c,
+                                   .c_row = N },
+                scratch);
+        double worst = 0;
+        size_t where = 0;
+        for (size_t i = 0; i < M * N; i++) {
+            double sum = 0, size = 0;
+            for (size_t p = 0; p < k; p++) {
+                const double term = (double)a.at[i / N * k + p] * (double)b.at[p * N + i % N];
+                sum += term;
+                size += fabs(term);
+            }
+            const double bound = 2 * (double)k * (double)FLT_EPSILON * size;
+            const double share = fabs((double)c[i] - sum) / (bound > 0 ? bound : DBL_MIN);
+            if (!(share <= worst)) worst = share, where = i;
         }
-        const double bound = 2 * (double)k * (double)FLT_EPSILON * size;
-        const double share = fabs((double)c[i] - sum) / (bound > 0 ? bound : DBL_MIN);
-        if (!(share <= worst)) worst = share, where = i;
+        ck_assert_msg(worst <= 1, "k %zu: element %zu is off by %g times the bound (seed %llu)", k, where, worst,
+                      (unsigned long long)test_seed());
+        free(a.base), free(b.base), free(scratch);
     }
-    ck_assert_msg(worst <= 1, "k %zu: element %zu is off by %g times the bound (seed %llu)", k, where, worst,
-                  (unsigned long long)test_seed());
-    free(a.base), free(b.base), free(scratch);
-}
 END_TEST
 
 Suite *gemm_suite(void)
