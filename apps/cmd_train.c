@@ -317,10 +317,14 @@ static int dry_run(const struct cr_train_options *o, const struct cr_net *net, c
            cr_grouped(plan.held_out ? plan.held_out : data->test.count, held_out),
            cr_grouped(plan.steps_per_epoch, steps));
     printf("%s in all\n", cr_grouped(plan.total_steps, steps));
+    struct cr_train_options settled = *o;
+    settled.batch = plan.batch;
+    settled.block = plan.block;
+    settled.threads = threads;
     printf("batch %ld in blocks of %ld, %d thread%s, %s\n\n", plan.batch, plan.block, threads, threads == 1 ? "" : "s",
            cr_kernels()->isa);
     for (const char *const *name = cr_train_option_names(); *name; name++)
-        if (cr_train_option_get(o, *name, value) == 0 && *value) printf("  %-18s %s\n", *name, value);
+        if (cr_train_option_get(&settled, *name, value) == 0 && *value) printf("  %-18s %s\n", *name, value);
     return 0;
 }
 

@@ -108,8 +108,8 @@ static int go_on(struct cr_state *state, const struct cr_train_options *o, const
             return cr_fail_at(e, CR_E_USAGE, file, 0, 0, -1, "ran with --%s %s, not %s; leave the option away, or go "
                               "on all the same with --override", other, was, is);
         const size_t used = strlen(note);
-        snprintf(note + used, 512 - used, "%sresuming with --%s %.100s instead of %.100s: the result is not that of the "
-                 "run that never stopped", used ? "; " : "", other, is, was);
+        snprintf(note + used, 512 - used, "%sresuming with --%s %.100s instead of %.100s: the result is not that of "
+                 "the run that never stopped", used ? "; " : "", other, is, was);
     }
     if (!state->momentum && o->momentum > 0) {
         state->momentum = calloc(net->params, sizeof *state->momentum);

@@ -276,6 +276,7 @@ static int prepare(struct run *r, char resumed_from[640], struct cr_error *e)
     CR_TRY(cr_check_fit(r->net, r->data, e));
     CR_TRY(cr_stop_parse(&r->stop, r->options.stop, e));
     CR_TRY(cr_plan_init(&r->plan, &r->options, r->data->train.count, e));
+    r->options.batch = r->plan.batch;
     r->options.block = r->plan.block;
     if (!r->options.threads) r->options.threads = cr_threads_default();
     CR_TRY(cr_run_begin(&r->state, &r->options, r->net, r->data, resumed_from, note, e));
@@ -303,6 +304,7 @@ static int run(struct run *r, struct cr_error *e)
     announce(r, resumed_from[0] ? resumed_from : NULL);
     int rc = 0;
     if (r->state.step >= r->plan.total_steps) {
+        if (resumed_from[0]) TELL(r, warning, "nothing is left to do: the run resumed has all its steps behind it");
         end = r->options.steps ? "steps" : "epochs";
         rc = save(r, e);
     } else {
@@ -326,7 +328,8 @@ static int run(struct run *r, struct cr_error *e)
 int cr_train(const struct cr_train_options *options, const struct cr_net *net, const struct cr_data *data,
              const struct cr_train_events *events, struct cr_train_result *result, struct cr_error *e)
 {
-    struct run *r = aligned_alloc(64, (sizeof *r + 63) & ~(size_t)63); /* the stepper's counters have lines of their own */
+    /* aligned, for the counters that threads share have cache lines of their own */
+    struct run *r = aligned_alloc(64, (sizeof *r + 63) & ~(size_t)63);
     if (!r) return cr_fail(e, CR_E_NOMEM, "out of memory for a run");
     memset(r, 0, sizeof *r);
     memset(result, 0, sizeof *result);

@@ -48,7 +48,8 @@ static inline __attribute__((always_inline)) void tile_body(const int tc, const 
             const float *w = t->w + (size_t)k * w_channel + (size_t)ty * w_row + (size_t)t->t0 * (size_t)tc;
             for (int tx = t->t0; tx < t->t1; tx++, at += (size_t)p->lanes, w += tc) {
                 vf in[TILE_X];
-                UNROLL for (int v = 0; v < tv; v++) in[v] = narrow ? vf_load_n(x[v] + at, p->pixels) : vf_load(x[v] + at);
+                UNROLL for (int v = 0; v < tv; v++)
+                    in[v] = narrow ? vf_load_n(x[v] + at, p->pixels) : vf_load(x[v] + at);
                 UNROLL for (int c = 0; c < tc; c++)
                 {
                     const vf wc = vf_set1(w[c]);

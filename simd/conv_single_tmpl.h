@@ -68,7 +68,8 @@ static void turn(int rows, size_t n, const float *from, size_t from_step, float 
         size_t i = 0;
         for (; i + VL <= n; i += VL) {
             vf square[VL];
-            UNROLL for (int k = 0; k < VL; k++) square[k] = k < count ? vf_load(first + (size_t)k * from_step + i) : vf_zero();
+            UNROLL for (int k = 0; k < VL; k++)
+                square[k] = k < count ? vf_load(first + (size_t)k * from_step + i) : vf_zero();
             vf_transpose(square);
             if (count == VL)
                 UNROLL for (int k = 0; k < VL; k++) vf_store(to + (i + (size_t)k) * to_step + r, square[k]);
@@ -80,13 +81,17 @@ static void turn(int rows, size_t n, const float *from, size_t from_step, float 
     }
 }
 
-/* acc[k] (lanes 0..lanes-1 of n values each, one after another) to the tree's sums, in lane 0. Absent lanes are +0. */
+/* acc[k] (lanes 0..lanes-1 of n values each, whole vectors, one after another) to the tree's sums, in lane 0. Absent
+ * lanes are +0. */
 static void single_tree(float *acc, size_t n, int lanes)
 {
     for (int half = 8; half > 0; half /= 2)
         for (int i = 0; i < half; i++)
             if (i + half < lanes)
-                for (size_t k = 0; k < n; k++) acc[(size_t)i * n + k] += acc[(size_t)(i + half) * n + k];
+                for (size_t k = 0; k < n; k += VL) {
+                    float *const to = acc + (size_t)i * n + k;
+                    vf_store(to, vf_add(vf_load(to), vf_load(to + (size_t)half * n)));
+                }
 }
 
 static void dense_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,

@@ -106,12 +106,11 @@ static void backward_weight(const struct cr_conv *c, struct cr_samples s, const 
                             float *db, float *scratch)
 {
 #if VL <= 8
-    if (s.lanes == 1 && sparse_weight_pays(c, s, dy)) {
-        sparse_backward_weight(c, s, x, dy, dw, db, scratch);
-        return;
-    }
     if (s.lanes == 1) {
-        dense_backward_weight(c, s, x, dy, dw, db, scratch);
+        if (sparse_weight_pays(c, s, dy))
+            sparse_backward_weight(c, s, x, dy, dw, db, scratch);
+        else
+            dense_backward_weight(c, s, x, dy, dw, db, scratch);
         return;
     }
 #endif

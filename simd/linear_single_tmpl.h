@@ -1,5 +1,5 @@
-/* Linear layers for samples that do not lie side by side (lanes 1). Part of linear_tmpl.h. A vector holds VL features of
- * the result; forward turns VL x VL weights in registers to get them. */
+/* Linear layers for samples that do not lie side by side (lanes 1). Part of linear_tmpl.h. A vector holds VL features
+ * of the result; forward turns VL x VL weights in registers to get them. */
 
 enum { SIDE = 8 }; /* vectors of results at once: independent chains to hide the latency of an fma */
 

@@ -10,7 +10,8 @@
 enum { STRIP = 16, MAX_LANES = 16 }; /* pixels taken at a time */
 
 /* out[pixel][lane] = row[lane][pixel], for STRIP pixels and `lanes` rows. */
-static inline __attribute__((always_inline)) void interleave(int lanes, const uint8_t *const *row, size_t from, uint8_t *out)
+static inline __attribute__((always_inline)) void interleave(int lanes, const uint8_t *const *row, size_t from,
+                                                             uint8_t *out)
 {
     vb a[MAX_LANES], b[MAX_LANES];
 
@@ -35,8 +36,9 @@ static void interleave_rest(int lanes, const uint8_t *const *row, size_t from, s
 }
 
 /* One plane of one group. scale and shift: of STRIP neighbouring floats of x, so of 16 / lanes pixels. */
-static inline __attribute__((always_inline)) void load_plane(int lanes, const uint8_t *const *row, size_t from, size_t pixels, const float *scale,
-                              const float *shift, float *x)
+static inline __attribute__((always_inline)) void load_plane(int lanes, const uint8_t *const *row, size_t from,
+                                                             size_t pixels, const float *scale, const float *shift,
+                                                             float *x)
 {
     uint8_t bytes[STRIP * MAX_LANES];
 

@@ -25,17 +25,20 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t input = out_c * (size_t)c->out_h * ((size_t)c->out_w + 2 * (size_t)c->kw) * lanes;
     const size_t weight = (size_t)cr_groups(s) * in_c * (in_h + 2 * pad) * (in_w + 2 * pad) * lanes;
     if (s.lanes > 1) return packed + lines(larger(forward, larger(input, weight)));
-    /* samples one by one, dense: chains of up to 16 lanes, dy channels last, an offset for each tap, a bordered image */
+
+    /* One sample at a time. Dense: chains of up to 16 lanes, dy channels last, an offset for each tap, an image. */
     const size_t channels = lines(out_c), lanes16 = s.n < 16 ? (size_t)s.n : 16;
     const size_t positions = (size_t)c->out_h * (size_t)c->out_w, plane = (in_h + 2 * pad) * (in_w + 2 * pad);
-    const size_t chains = lanes16 * (in_c * area + 1) * channels;
-    const size_t offsets = lines(in_c * area * (sizeof(size_t) / sizeof(float)) + LINE);
-    const size_t dense = chains + lines(positions * channels) + offsets + in_c * plane;
-    /* sparse: chains in pieces of 8 taps, the image, an offset for each piece, spikes; or dx and w channels last */
-    const size_t rows = in_c * (size_t)c->kh * (((size_t)c->kw + 3) / 4), spikes = 2 * positions;
-    const size_t by_weight = lanes16 * out_c * (rows + 1) * 8 + lines(in_c * plane + LINE) + 4 * lines(rows) + spikes;
-    const size_t by_input = (plane + out_c * area) * lines(in_c) + spikes;
-    return lines(larger(packed + larger(forward, input), larger(dense, larger(by_weight, by_input))));
+    const size_t words = sizeof(size_t) / sizeof(float);
+    const size_t dense = lanes16 * (in_c * area + 1) * channels + lines(positions * channels) +
+                         words * lines(in_c * area + LINE) + in_c * plane;
+    /* Sparse: chains in pieces of 4 or 8 taps, an image, an offset for each piece, and spikes; or dx and w channels
+     * last, and spikes. */
+    const size_t pieces = in_c * (size_t)c->kh * (((size_t)c->kw + 3) / 4), spikes = 2 * lines(positions + LINE);
+    const size_t by_weight = lanes16 * out_c * (pieces + 1) * 8 + lines(in_c * plane + LINE) +
+                             words * lines(pieces + LINE);
+    const size_t by_input = (plane + out_c * area) * lines(in_c);
+    return lines(larger(packed + larger(forward, input), larger(dense, larger(by_weight, by_input) + spikes)));
 }
 
 size_t cr_linear_scratch(int in, int out, struct cr_samples s)

@@ -33,7 +33,8 @@ static vf denominator(struct part s, const float *x, vf max)
     vf sum[CHAINS];
 
     for (int i = 0; i < chains; i++) sum[i] = vf_zero();
-    for (int c = 0; c < s.classes; c++) sum[c % chains] = vf_add(sum[c % chains], math_exp(vf_sub(logit(s, x, c), max)));
+    for (int c = 0; c < s.classes; c++)
+        sum[c % chains] = vf_add(sum[c % chains], math_exp(vf_sub(logit(s, x, c), max)));
     for (int half = chains / 2; half > 0; half /= 2)
         for (int i = 0; i < half; i++) sum[i] = vf_add(sum[i], sum[i + half]);
     return sum[0];

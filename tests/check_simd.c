@@ -105,7 +105,8 @@ static struct array random_gradient(struct cr_samples s, int per, struct values 
 /* ---- what is tested: all usable instruction sets, "ref" too, against the plain reference */
 
 static const struct cr_samples arrangement[] = {
-    { 1, 1 }, { 3, 1 }, { 19, 1 }, { 1, 8 }, { 5, 8 }, { 8, 8 }, { 11, 8 }, { 29, 8 }, { 7, 16 }, { 16, 16 }, { 37, 16 },
+    { 1, 1 }, { 3, 1 }, { 19, 1 }, { 1, 8 }, { 5, 8 }, { 8, 8 },
+    { 11, 8 }, { 29, 8 }, { 7, 16 }, { 16, 16 }, { 37, 16 },
 };
 enum { ARRANGEMENTS = sizeof arrangement / sizeof *arrangement };
 
@@ -284,7 +285,8 @@ END_TEST
 static float any_float(struct values *v)
 {
     static const float special[] = {
-        0.0f, -0.0f, 1.0f, -1.0f, 0.625f, -0.625f, FLT_MIN, -FLT_MIN, 1e-40f, FLT_MAX, -FLT_MAX, 88.72283f, 87.3f, -87.3f,
+        0.0f, -0.0f, 1.0f, -1.0f, 0.625f, -0.625f, FLT_MIN, -FLT_MIN, 1e-40f, FLT_MAX, -FLT_MAX,
+        88.72283f, 87.3f, -87.3f,
     };
     const uint32_t word = next_word(v);
     if (word % 16 == 0) return special[word / 16 % (sizeof special / sizeof *special)];

@@ -1,4 +1,4 @@
-/* sort_by_class IMAGES LABELS FROM TO: copies the IDX files IMAGES and LABELS of folder FROM to folder TO, the images of
+/* sort_by_class IMAGES LABELS FROM TO: copies the IDX files IMAGES and LABELS of folder FROM to folder TO, images of
  * class 0 first, then those of class 1, and so on; within a class their order stays. */
 #include <stdio.h>
 #include <stdlib.h>
