@@ -173,7 +173,18 @@ demo: all
 
 ## check-peers: compare with other frameworks, live: tests/peers/* (PyTorch: python3-torch)
 check-peers: all
-	@for peer in $(srcdir)/tests/peers/*; do $(RUN_TESTS) "$$peer" || exit 1; done
+	@for peer in $(filter-out $(srcdir)/tests/peers/bench_%,$(wildcard $(srcdir)/tests/peers/*)); do $(RUN_TESTS) "$$peer" || exit 1; done
+
+## bench: how fast it is here, beside the machine's measured peak
+bench: all
+	@for what in peak conv 'step lenet5' 'step lenet5 -b 1' 'step lenet5-relu -b 128 -t 1' \
+	    'step $(srcdir)/tests/peers/bench_conv3.net'; do \
+	    echo; echo "# corering bench $$what"; ./$(BIN) bench $$what || exit 1; done
+
+## bench-peers: corering and installed peers in turn, written to BENCHMARKS.md; ROUNDS=7 ROWS="1 5"
+bench-peers: all
+	@$(RUN_TESTS) $(srcdir)/tests/peers/bench_peers.py --rounds $(or $(ROUNDS),7) --rows '$(ROWS)' \
+	    --write $(srcdir)/BENCHMARKS.md
 
 ASAN = -fsanitize=address -fno-omit-frame-pointer
 UBSAN = -fsanitize=undefined -fno-sanitize-recover=all
@@ -252,4 +263,5 @@ help:
 	@echo '  V=1            show the commands'
 
 FORCE:
-.PHONY: FORCE all check check-fast need-libcheck acceptance check-peers demo install uninstall dist clean showconfig help
+.PHONY: FORCE all check check-fast need-libcheck acceptance check-peers bench bench-peers demo install uninstall dist clean \
+        showconfig help
