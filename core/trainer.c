@@ -15,6 +15,7 @@
 #include "core/resume.h"
 #include "core/stepper.h"
 #include "core/stop.h"
+#include "simd/answer.h"
 
 static const double progress_seconds = 0.2;
 
@@ -273,6 +274,7 @@ static void announce(struct run *r, const char *resumed_from)
 static int prepare(struct run *r, char resumed_from[640], struct cr_error *e)
 {
     char note[512] = "";
+    CR_TRY(cr_kernels_check(cr_kernels(), e));
     CR_TRY(cr_check_fit(r->net, r->data, e));
     CR_TRY(cr_stop_parse(&r->stop, r->options.stop, e));
     CR_TRY(cr_plan_init(&r->plan, &r->options, r->data->train.count, e));

@@ -13,6 +13,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "simd/answer.h"
 #include "simd/kernels.h"
 #include "tests/suites.h"
 #include "tests/values.h"
@@ -181,6 +182,18 @@ START_TEST(conv)
         for (int a = 0; a < ARRANGEMENTS; a++)
             for (int one_of = 1; one_of <= 16; one_of *= 4)
                 conv_case(*isa, &k.conv, &ref.conv, conv_shape + _i, arrangement[a], one_of);
+}
+END_TEST
+
+START_TEST(answer)
+{
+    FOR_EACH_ISA(isa, k, ref)
+    {
+        struct cr_error e;
+        ck_assert_msg(cr_kernels_check(&k, &e) == 0, "%s: %s", *isa, e.text);
+        k.relu.forward = ref.tanh.forward; /* one wrong kernel is enough */
+        ck_assert_msg(cr_kernels_check(&k, &e) == -CR_E_IO, "%s with a wrong kernel passes", *isa);
+    }
 }
 END_TEST
 
@@ -646,6 +659,7 @@ Suite *simd_suite(void)
     Suite *s = suite_create("simd");
     TCase *t = tcase_create("kernels");
     tcase_add_loop_test(t, conv, 0, CONV_SHAPES);
+    tcase_add_test(t, answer);
     tcase_add_loop_test(t, linear, 0, LINEAR_SHAPES);
     tcase_add_loop_test(t, pool, 0, POOL_SHAPES);
     tcase_add_test(t, activations);
