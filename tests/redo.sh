@@ -10,9 +10,9 @@ tool sort_by_class
 # shellcheck disable=SC2086 # EMULATOR may hold options
 ${EMULATOR:-} ./sort_by_class train-images-idx3-ubyte train-labels-idx1-ubyte digits sorted || exit 1
 
-# result NET DATA OPTIONS...: steps redone, weights and state of a run.
+# result NET DATA OPTIONS...: steps redone, weights and state of a run. A run that redoes for ever is ended.
 result() {
-    "$CORERING" train "$@" --weight-decay 0 --schedule constant --validate-every 0 --no-checkpoint \
+    timeout 100 "$CORERING" train "$@" --weight-decay 0 --schedule constant --validate-every 0 --no-checkpoint \
         --json >events
     echo "$(field redone events) $(field weights_sha256 events) $(field state_sha256 events)"
 }
