@@ -10,9 +10,7 @@
 #include "simd/gemm.h"
 
 enum {
-    PACK_A_COLUMNS = 256, /* panels of A are packed when so many columns of C use them */
-    PACK_B_ROWS = 64,     /* panels of B, when so many rows do; always where it is not contiguous */
-    LEAST_SHARE = 50000,  /* multiply-adds that make a thread of its own worth waiting for */
+    LEAST_SHARE = 50000, /* multiply-adds that make a thread of its own worth waiting for */
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -92,6 +90,20 @@ size_t cr_gemm_scratch(const struct cr_gemm_kernels *kernels, size_t m, size_t n
     return floats_of_a(kernels, m, k) + floats_of_b(kernels, m, n, k);
 }
 
+/* Packing pays where elements are used often enough, and where they lie so that they evict each other from the cache. */
+static int worth_packing_a(const struct cr_gemm *g)
+{
+    enum { COLUMNS = 512, COLUMNS_OF_CLASH = 64, CLASH = 1024 };
+    const int clash = g->a_row % CLASH == 0 && g->m > 1;
+    return g->n >= (clash ? COLUMNS_OF_CLASH : COLUMNS);
+}
+
+static int worth_packing_b(const struct cr_gemm *g)
+{
+    enum { ROWS = 64, FLOATS_AT_HAND = 1 << 17 };
+    return g->m > ROWS && g->k * g->n > FLOATS_AT_HAND;
+}
+
 /* How the tile reads a panel of columns of B: as it lies, if it can; else from `packed`, filled here if fresh. */
 static void find_b(const struct cr_gemm_kernels *kernels, const struct part *x, int lies, int fresh, float *packed,
                    struct cr_gemm_tile *t)
@@ -120,8 +132,8 @@ static void block(const struct cr_gemm_kernels *kernels, const struct part *x, i
     const size_t m = g->m, n = g->n, k = g->k, vector = (size_t)kernels->vector;
     const size_t high = parts_of(m, (size_t)kernels->mr), wide = parts_of(n, (size_t)kernels->nr);
     const size_t panel_a = k * panel_step(kernels), panel_b = keep_b ? k * (size_t)kernels->nr : 0;
-    const int pack_a = n >= PACK_A_COLUMNS;
-    const int b_lies = g->b && g->b_col == 1 && !keep_b && m < PACK_B_ROWS;
+    const int pack_a = worth_packing_a(g);
+    const int b_lies = g->b && g->b_col == 1 && !keep_b && !worth_packing_b(g);
     struct cr_gemm_tile t = { .k = k,
                               .a_row = g->a_row,
                               .a_step = g->a_col,

@@ -176,6 +176,7 @@ START_TEST(limits)
             product_case(*isa, g, g->mc + over - 1, 301, 3, (enum form)_i, start, 0);
             product_case(*isa, g, 2, g->nc + over - 1, 2, (enum form)_i, start, 0);
             product_case(*isa, g, 70, 257, 2 * g->kc + over, (enum form)_i, start, 0);
+        product_case(*isa, g, 3 * (size_t)g->mr - over, 515, 4, (enum form)_i, start, 0);
         }
     }
 END_TEST
