@@ -177,7 +177,7 @@ check-peers: all
 
 ## bench: how fast it is here, beside the machine's measured peak
 bench: all
-	@for what in peak conv 'step lenet5' 'step lenet5 -b 1' 'step lenet5-relu -b 128 -t 1' \
+	@for what in peak conv gemm 'step lenet5' 'step lenet5 -b 1' 'step lenet5-relu -b 128 -t 1' \
 	    'step $(srcdir)/tests/peers/bench_conv3.net'; do \
 	    echo; echo "# corering bench $$what"; ./$(BIN) bench $$what || exit 1; done
 

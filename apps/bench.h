@@ -8,6 +8,8 @@
 
 #include "apps/options.h"
 #include "apps/output.h"
+#include "core/data.h"
+#include "core/net.h"
 #include "simd/kernels.h"
 
 enum { CR_BENCH_REPETITIONS = 9 };
@@ -52,6 +54,10 @@ double cr_median(double *values, int n);
 
 /* The multiply-adds that the vector units can do at most, in GFLOP/s, all threads together: measured. */
 double cr_bench_peak(const struct cr_kernels *k, int threads);
+
+/* A data set of the network's shape, made up in memory. *bytes owns the images. -CR_E_NOMEM. */
+int cr_bench_data(struct cr_data *d, uint8_t **bytes, const struct cr_net *net, struct cr_error *e);
+void cr_bench_data_free(struct cr_data *d, uint8_t *bytes);
 
 /* Begin a line for --json: event `bench` and what it measures. The caller adds the rest and calls cr_log_finish. */
 void cr_bench_line(struct cr_log *l, const char *what, const char *isa, int threads);

@@ -9,11 +9,8 @@
 #include "apps/commands.h"
 #include "apps/find.h"
 #include "apps/text.h"
-#include "core/layer.h"
-#include "core/rng.h"
 #include "core/trainer.h"
 
-enum { IMAGES = 60000, MOST_BYTES = 64 << 20 }; /* as many as MNIST has, while they fit: more than caches hold */
 static const double repetition_seconds = 0.25;
 
 struct step_args {
@@ -40,44 +37,6 @@ static const struct cr_option options[] = {
     CR_BENCH_JSON,
     { 0 },
 };
-
-/* ---- made-up data ---- */
-
-static void free_data(struct cr_data *d, uint8_t *bytes)
-{
-    free(bytes);
-    free(d->class_names);
-}
-
-/* Noise, with labels in turn: what the pictures are does not change how much work they make. *bytes owns them. */
-static int make_data(struct cr_data *d, uint8_t **bytes, const struct cr_net *net, struct cr_error *e)
-{
-    const size_t plane = cr_shape_size(net->input), most = MOST_BYTES / plane;
-    const size_t count = most < 1 ? 1 : most < IMAGES ? most : IMAGES;
-    *d = (struct cr_data){ .path = "made up",
-                           .channels = net->input.c,
-                           .height = net->input.h,
-                           .width = net->input.w,
-                           .classes = net->classes };
-    *bytes = malloc(count * plane + count + 16);
-    d->class_names = calloc((size_t)net->classes, 4);
-    if (!*bytes || !d->class_names) {
-        free_data(d, *bytes);
-        return cr_fail(e, CR_E_NOMEM, "out of memory for %zu images", count);
-    }
-    uint8_t *const label = *bytes + count * plane;
-    for (size_t i = 0; i < count * plane; i += 16) {
-        uint32_t word[4];
-        cr_random(1, CR_RNG_SHUFFLE, 0, i, word);
-        memcpy(*bytes + i, word, sizeof word);
-    }
-    for (size_t i = 0; i < count; i++) label[i] = (uint8_t)(i % (size_t)net->classes);
-    char *name = d->class_names;
-    for (int k = 0; k < net->classes; k++) name += snprintf(name, 4, "%d", k) + 1;
-    d->train = d->test = (struct cr_split){ .images = *bytes, .labels = label, .count = count };
-    cr_data_measure(d);
-    return 0;
-}
 
 /* ---- measuring ---- */
 
@@ -163,7 +122,7 @@ static int bench(const struct step_args *a, const struct cr_net *net, struct cr_
     struct cr_log log = { .out = a->common.json ? stdout : NULL };
     struct cr_data data;
     uint8_t *bytes;
-    CR_TRY(make_data(&data, &bytes, net, e));
+    CR_TRY(cr_bench_data(&data, &bytes, net, e));
     struct run r = { .net = net, .data = &data };
     cr_train_defaults(&r.options);
     r.options.threads = threads;
@@ -176,7 +135,7 @@ static int bench(const struct step_args *a, const struct cr_net *net, struct cr_
     r.options.no_checkpoint = 1;
     if (rc == 0) rc = measure_all(&r, &log, e);
     cr_log_free(&log);
-    free_data(&data, bytes);
+    cr_bench_data_free(&data, bytes);
     return rc;
 }
 

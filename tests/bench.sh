@@ -44,7 +44,7 @@ digits data 500 100 || { echo "not ok - cannot draw digits"; exit 1; }
 
 echo "# help and manual"
 sed 's/\\-/-/g' "$SRCDIR/apps/man/corering.1" >manual
-for command in peak conv step; do
+for command in peak conv gemm step infer; do
     works "bench $command --help" "^Usage: corering bench $command" bench $command --help
     undocumented=
     # shellcheck disable=SC2013 # words are wanted
@@ -73,10 +73,19 @@ works "bench conv" "^4x6x6-8-1x1 .*%" bench conv $tiny
 works "bench conv --json" '"bench":"conv"' bench conv $tiny --json --block 3 -t 2
 every "a line for each layer and pass, above nothing" "len(lines) == 9 and all(l['gflops'] > 0 and l['share'] > 0 and
     l['block'] == 3 and l['threads'] == 2 for l in lines)" out
+works "bench gemm" "^5x7x9 .*%" bench gemm 5x7x9
+works "bench gemm --json" '"kind":"TN"' bench gemm TN:5x7x9 3x16x2 --json -t 2
+every "a line for each product and kind" "[(l['kind'], l['m'], l['n'], l['k']) for l in lines] ==
+    [('TN', 5, 7, 9), ('NN', 3, 16, 2), ('NT', 3, 16, 2), ('TN', 3, 16, 2)] and
+    all(l['gflops'] > 0 and l['share'] > 0 and l['threads'] == 2 for l in lines)" out
 for isa in $(instruction_sets); do
     works "bench conv --isa $isa" "\"isa\":\"$isa\"" bench conv 4x6x6-8 --json --isa "$isa"
 done
 works "bench step" "images/s" bench step linear -b 32 -t 1
+works "bench infer" "us for an image" bench infer linear -t 1
+works "bench infer --json" '"bench":"infer"' bench infer linear --json -t 2
+every "throughput and latency" "lines[0]['images_per_s'] > 0 and lines[0]['microseconds'] > 0 and
+    lines[0]['threads'] == 2" out
 if test "${EMULATOR:-}"; then
     skip "bench peak" "an emulator would take long"
 else

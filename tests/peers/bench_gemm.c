@@ -1,4 +1,5 @@
-/* SGEMM speed of a CBLAS library, JSON lines. For tests/peers/bench_peers.py, linked once with OpenBLAS, once with BLIS.
+/* SGEMM speed of a CBLAS library, JSON lines. For tests/peers/bench_peers.py; linked once with OpenBLAS, once with
+ * BLIS.
  *
  *     bench_gemm KIND:MxNxK...            KIND is NN, NT or TN, as for `corering bench gemm`
  *

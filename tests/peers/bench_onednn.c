@@ -2,9 +2,9 @@
  *
  *     bench_onednn BATCH SHAPE...            SHAPE as for `corering bench conv`: 32x28x28-64-3x3-s1-p1
  *
- * Twice: "direct", the same arithmetic as corering's; and "auto", where oneDNN may take Winograd's algorithm, which needs
- * fewer multiplications and rounds differently. oneDNN chooses the memory layout itself; bringing data into that layout is
- * not counted. Median of 9. */
+ * Twice: "direct", the same arithmetic as corering's; and "auto", where oneDNN may take Winograd's algorithm, which
+ * needs fewer multiplications and rounds differently. oneDNN chooses the memory layout itself; bringing data into that
+ * layout is not counted. Median of 9. */
 #define _POSIX_C_SOURCE 200809L
 #include <dnnl.h>
 #include <stdio.h>

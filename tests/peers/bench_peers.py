@@ -30,6 +30,7 @@ PASSES = ["forward", "input", "weight"]
 PRODUCTS = [f"{kind}:{m}x{n}x{k}" for kind in ("NN", "NT", "TN") for m, n, k in (
     (1024, 1024, 1024), (512, 512, 512), (256, 256, 256), (128, 128, 128), (64, 64, 64), (6, 576, 25), (12, 64, 150),
     (64, 100, 192), (20, 576, 25), (50, 64, 500), (64, 784, 288), (128, 196, 576), (64, 500, 800))]
+INFER_BATCHES = 64, 500
 PUBLISHED_PER_CORE = 28000  # SimpleChains.jl's LeNet-5, the best we know of
 LIBRARIES = {"OpenBLAS": ("libopenblas-dev", "openblas-pthread", "-lopenblas"),
              "BLIS": ("libblis-dev", "blis-openmp", "-lblis")}
@@ -84,7 +85,8 @@ def built(name, source, package, *flags):
     """A peer program, compiled; None where its library is not installed."""
     os.makedirs(WORK, exist_ok=True)
     program = os.path.join(WORK, name)
-    command = [*os.environ.get("CC", "cc").split(), "-std=c11", "-O2", os.path.join(HERE, source), "-o", program, *flags]
+    compiler = os.environ.get("CC", "cc").split()
+    command = [*compiler, "-std=c11", "-O2", os.path.join(HERE, source), "-o", program, *flags]
     if subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0:
         return program
     missing(name.removeprefix("bench_"), package)
@@ -121,6 +123,17 @@ def torch(net, batch, threads):
     images = {("lenet5", 1): 2000, ("conv3", 64): 1280}.get((net, batch), 10000)
     return float(output("/usr/bin/python3", os.path.join(HERE, "bench_torch.py"), digits(), net, str(batch),
                         str(threads), str(images), OMP_NUM_THREADS=str(threads)))
+
+
+def infer():
+    """Images per second of the forward pass on two threads, and microseconds of an image alone on one."""
+    line, = json_lines(output(CORERING, "bench", "infer", "lenet5", "-t", "2", "--json"))
+    return {name: line[name] for name in ("images_per_s", "microseconds")}
+
+
+def torch_infer(batch, threads):
+    return float(output("/usr/bin/python3", os.path.join(HERE, "bench_torch.py"), digits(), "lenet5", str(batch),
+                        str(threads), str(min(20000, 4000 * batch)), "--infer", OMP_NUM_THREADS=str(threads)))
 
 
 def peak():
@@ -220,6 +233,15 @@ def instruction_sets(m):
     return lines
 
 
+def inference(m):
+    mine = m((infer,))
+    best = max(m((torch_infer, batch, threads)) for batch in INFER_BATCHES for threads in (1, 2))
+    alone = 1e6 / m((torch_infer, 1, 1))
+    return [(10, f"LeNet-5 forward, 2 threads; an image alone {mine['microseconds']:.1f} us",
+             f"{mine['images_per_s']:,.0f} images/s", f"PyTorch {best:,.0f}; {alone:.0f} us",
+             f"{mine['images_per_s'] / best:.1f}x", "8x", "15x")]
+
+
 def starting(m):
     return [(11, "start-up: train --epochs 0, whole process", f"{m((start_up,)):.0f} ms", "", "", "50 ms", "20 ms")]
 
@@ -260,6 +282,8 @@ def rows_possible():
                 (4, "1-32-64-128 training, batch 64, 2 threads", "conv3", 64, "1.4x", "1.8x")):
             own = (train, CONV3 if net == "conv3" else net, batch, 2)
             rows[number] = speed(number, what, own, [(torch, net, batch, 1), (torch, net, batch, 2)], must, goal)
+        rows[10] = [(infer,), (torch_infer, 1, 1)] + \
+            [(torch_infer, batch, threads) for batch in INFER_BATCHES for threads in (1, 2)], inference
     rows[3] = [(train, "lenet5-relu", 128, 1)], per_core
     rows[5] = [(conv,)], shares
     if onednn():
@@ -315,7 +339,8 @@ def versions():
 
 def tell(rows, m, rounds):
     lines = [f"Measured {time.strftime('%Y-%m-%d')} with `make bench-peers ROUNDS={rounds}` on {os.cpu_count()} x "
-             f"{processor()}, {platform.system()} {platform.release()}: {versions()}. Medians of {rounds} rounds in turn.",
+             f"{processor()}, {platform.system()} {platform.release()}: {versions()}. Medians of {rounds} rounds in "
+             "turn.",
              "", "| # | what | corering | peer | ratio | must | goal |", "|---|---|---|---|---|---|---|"]
     for number in sorted(rows):
         for line in rows[number][1](m):
