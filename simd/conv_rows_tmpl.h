@@ -29,7 +29,20 @@ struct tile {
     int ty, t0, t1;             /* taps: ty rows, columns t0..t1-1 */
 };
 
-/* narrow: one vector that is wider than the row. */
+/* One tap of the walk. narrow: one vector that is wider than the row. */
+static inline __attribute__((always_inline)) void tile_tap(const int tc, const int tv, const int narrow,
+                                                           const struct plane *p, const float *const *x, size_t at,
+                                                           const float *w, vf (*acc)[TILE_X])
+{
+    vf in[TILE_X];
+    UNROLL for (int v = 0; v < tv; v++) in[v] = narrow ? vf_load_n(x[v] + at, p->pixels) : vf_load(x[v] + at);
+    UNROLL for (int c = 0; c < tc; c++)
+    {
+        const vf wc = vf_set1(w[c]);
+        UNROLL for (int v = 0; v < tv; v++) acc[c][v] = vf_fma(in[v], wc, acc[c][v]);
+    }
+}
+
 static inline __attribute__((always_inline)) void tile_body(const int tc, const int tv, const int narrow,
                                                             const struct plane *p, const struct tile *t)
 {
@@ -42,21 +55,20 @@ static inline __attribute__((always_inline)) void tile_body(const int tc, const 
         const vf start = p->bias ? vf_set1(p->bias[c]) : vf_zero();
         UNROLL for (int v = 0; v < tv; v++) acc[c][v] = start;
     }
-    for (int k = 0; k < p->channels; k++)
-        for (int ty = 0; ty < t->ty; ty++) {
-            size_t at = (size_t)k * p->x_channel + (size_t)ty * p->x_row + (size_t)t->t0 * (size_t)p->lanes;
-            const float *w = t->w + (size_t)k * w_channel + (size_t)ty * w_row + (size_t)t->t0 * (size_t)tc;
-            for (int tx = t->t0; tx < t->t1; tx++, at += (size_t)p->lanes, w += tc) {
-                vf in[TILE_X];
-                UNROLL for (int v = 0; v < tv; v++)
-                    in[v] = narrow ? vf_load_n(x[v] + at, p->pixels) : vf_load(x[v] + at);
-                UNROLL for (int c = 0; c < tc; c++)
-                {
-                    const vf wc = vf_set1(w[c]);
-                    UNROLL for (int v = 0; v < tv; v++) acc[c][v] = vf_fma(in[v], wc, acc[c][v]);
-                }
+    if (p->taps_y == 1 && p->taps_x == 1) { /* one loop is enough */
+        const int channels = t->ty && t->t1 ? p->channels : 0;
+        const float *w = t->w;
+        for (size_t k = 0, at = 0; k < (size_t)channels; k++, at += p->x_channel, w += tc)
+            tile_tap(tc, tv, narrow, p, x, at, w, acc);
+    } else {
+        for (int k = 0; k < p->channels; k++)
+            for (int ty = 0; ty < t->ty; ty++) {
+                size_t at = (size_t)k * p->x_channel + (size_t)ty * p->x_row + (size_t)t->t0 * (size_t)p->lanes;
+                const float *w = t->w + (size_t)k * w_channel + (size_t)ty * w_row + (size_t)t->t0 * (size_t)tc;
+                for (int tx = t->t0; tx < t->t1; tx++, at += (size_t)p->lanes, w += tc)
+                    tile_tap(tc, tv, narrow, p, x, at, w, acc);
             }
-        }
+    }
     UNROLL for (int c = 0; c < tc; c++)
         UNROLL for (int v = 0; v < tv; v++)
         {
@@ -106,8 +118,8 @@ static int tile_width(const struct plane *p, int v, int vectors)
     return (inner + tiles - 1) / tiles;
 }
 
-/* All rows, a column of tiles at a time. */
-static void run_plane(int tc, const struct plane *p)
+/* Rows begin..end-1, a column of tiles at a time. */
+static void run_plane(int tc, const struct plane *p, int begin, int end)
 {
     const int slices = p->lanes / VL, span = slices ? 1 : imin(VL, p->pixels);
     const int vectors = slices ? p->pixels * slices : (p->pixels + VL - 1) / VL;
@@ -126,7 +138,7 @@ static void run_plane(int tc, const struct plane *p)
         const int p0 = first_pixel(p, from) * p->step_px, p1 = (first_pixel(p, to - 1) + span - 1) * p->step_px;
         struct tile t = { .t0 = imax(0, p->first - p1) };
         t.t1 = imax(t.t0, imin(p->taps_x, p->last - p0 + 1));
-        for (int row = 0; row < p->rows; row++) {
+        for (int row = begin; row < end; row++) {
             const int top = p->top + row * p->top_step;
             const int k0 = imax(0, -top), k1 = imin(p->taps_y, p->height - top);
             const float *const xr = p->x + (size_t)imax(0, top) * p->x_row;
@@ -142,6 +154,14 @@ static void run_plane(int tc, const struct plane *p)
     }
 }
 
+/* Rows at a time, so that what one channel tile reads of x is still in cache for the next. */
+static int slab_rows(const struct plane *p)
+{
+    enum { SLAB = 96 * 1024 }; /* floats: 3/8 of a cache of 1 MB */
+    const size_t row = (size_t)p->channels * (size_t)p->top_step * p->x_row;
+    return imax(1, imin(p->rows, (int)(SLAB / (row ? row : 1))));
+}
+
 /* Do the arrangement and the shape fill these vectors? One sample alone takes vectors of at most 8 floats: rows are
  * short. */
 static int fits(const struct cr_conv *c, struct cr_samples s)
@@ -149,17 +169,25 @@ static int fits(const struct cr_conv *c, struct cr_samples s)
     return s.lanes % VL == 0 || (s.lanes == 1 && VL <= 8 && c->stride == 1);
 }
 
-static size_t packed_size(size_t channels, const struct cr_conv *c)
+/* Channels in tiles of at most TILE_C, as even as can be. */
+static int tile_count(int channels) { return (channels + TILE_C - 1) / TILE_C; }
+static int tile_begin(int channels, int tile) { return (int)((long)channels * tile / tile_count(channels)); }
+
+/* Room for all packed weights. */
+static size_t packed_size(const struct cr_conv *c)
 {
-    return (TILE_C * channels * (size_t)c->kh * (size_t)c->kw + 15) & ~(size_t)15;
+    return ((size_t)c->in_c * (size_t)c->out_c * (size_t)c->kh * (size_t)c->kw + 15) & ~(size_t)15;
 }
 
-/* Channels o..o+tc-1 of w, taps in order, tile channel fastest. */
-static void pack_forward(const struct cr_conv *c, int o, int tc, const float *w, float *packed)
+/* All tiles, one after another: taps in order, tile channel fastest. Tile from channel o on is at o * taps. */
+static void pack_forward(const struct cr_conv *c, const float *w, float *packed)
 {
     const size_t taps = (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw;
-    for (int i = 0; i < tc; i++)
-        for (size_t t = 0; t < taps; t++) packed[t * (size_t)tc + (size_t)i] = w[(size_t)(o + i) * taps + t];
+    for (int tile = 0; tile < tile_count(c->out_c); tile++) {
+        const int o = tile_begin(c->out_c, tile), tc = tile_begin(c->out_c, tile + 1) - o;
+        for (size_t t = 0; t < taps; t++)
+            for (int i = 0; i < tc; i++) *packed++ = w[(size_t)(o + i) * taps + t];
+    }
 }
 
 static void rows_forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
@@ -168,9 +196,10 @@ static void rows_forward(const struct cr_conv *c, struct cr_samples s, const flo
     const size_t lanes = (size_t)s.lanes, width = (size_t)(c->in_w + 2 * c->pad);
     const size_t x_group = (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w * lanes;
     const size_t y_plane = (size_t)c->out_h * (size_t)c->out_w * lanes;
-    const int tiles = (c->out_c + TILE_C - 1) / TILE_C;
-    float *const packed = scratch, *const bordered = packed + packed_size((size_t)c->in_c, c);
+    const size_t taps = (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw;
+    float *const packed = scratch, *const bordered = packed + packed_size(c);
 
+    pack_forward(c, w, packed);
     for (int g = 0; g < cr_groups(s); g++, x += x_group, y += (size_t)c->out_c * y_plane) {
         if (c->pad) copy_bordered((size_t)c->in_c, c->in_h, c->in_w, s.lanes, c->pad, c->pad, 0, 0, x, bordered);
         struct plane p = {
@@ -180,15 +209,17 @@ static void rows_forward(const struct cr_conv *c, struct cr_samples s, const flo
             .channels = c->in_c, .taps_y = c->kh, .taps_x = c->kw,
             .top = -c->pad, .top_step = c->stride, .height = c->in_h,
             .first = c->pad, .last = c->pad + c->in_w - 1, .step_px = c->stride,
-            .w = packed, .y_channel = y_plane, .y_row = (size_t)c->out_w * lanes, .y_step = lanes,
+            .y_channel = y_plane, .y_row = (size_t)c->out_w * lanes, .y_step = lanes,
         };
-        for (int i = 0; i < tiles; i++) {
-            const int o = c->out_c * i / tiles, tc = c->out_c * (i + 1) / tiles - o;
-            pack_forward(c, o, tc, w, packed);
-            p.y = y + (size_t)o * y_plane;
-            p.bias = b + o;
-            run_plane(tc, &p);
-        }
+        const int slab = slab_rows(&p);
+        for (int row = 0; row < p.rows; row += slab)
+            for (int i = 0; i < tile_count(c->out_c); i++) {
+                const int o = tile_begin(c->out_c, i), tc = tile_begin(c->out_c, i + 1) - o;
+                p.w = packed + (size_t)o * taps;
+                p.y = y + (size_t)o * y_plane;
+                p.bias = b + o;
+                run_plane(tc, &p, row, imin(row + slab, p.rows));
+            }
     }
 }
 
@@ -209,18 +240,21 @@ static struct phase phase_of(int phase, int k, int stride, int pad, int in)
     return f;
 }
 
-/* Input channels i..i+tc-1 for the taps of phase (py, px), descending, so that outputs ascend: (channel, ty, tx). */
-static void pack_backward(const struct cr_conv *c, int i, int tc, int py, int px, int ny, int nx, const float *w,
-                          float *packed)
+/* The taps of phase (py, px) descending, so that outputs ascend: (channel, ty, tx), all tiles of input channels one
+ * after another. Tile from channel i on is at i * out_c * ny * nx. */
+static void pack_backward(const struct cr_conv *c, int py, int px, int ny, int nx, const float *w, float *packed)
 {
     const size_t area = (size_t)c->kh * (size_t)c->kw;
-    for (int o = 0; o < c->out_c; o++)
-        for (int ty = 0; ty < ny; ty++)
-            for (int tx = 0; tx < nx; tx++) {
-                const int ky = py + c->stride * (ny - 1 - ty), kx = px + c->stride * (nx - 1 - tx);
-                const float *from = w + ((size_t)o * (size_t)c->in_c + (size_t)i) * area + (size_t)(ky * c->kw + kx);
-                for (int k = 0; k < tc; k++) *packed++ = from[(size_t)k * area];
-            }
+    for (int tile = 0; tile < tile_count(c->in_c); tile++) {
+        const int i = tile_begin(c->in_c, tile), tc = tile_begin(c->in_c, tile + 1) - i;
+        for (int o = 0; o < c->out_c; o++)
+            for (int ty = 0; ty < ny; ty++)
+                for (int tx = 0; tx < nx; tx++) {
+                    const int ky = py + c->stride * (ny - 1 - ty), kx = px + c->stride * (nx - 1 - tx);
+                    const float *from = w + (size_t)(o * c->in_c + i) * area + (size_t)(ky * c->kw + kx);
+                    for (int k = 0; k < tc; k++) *packed++ = from[(size_t)k * area];
+                }
+    }
 }
 
 static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
@@ -231,30 +265,37 @@ static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, co
     const size_t y_group = (size_t)c->out_c * (size_t)c->out_h * (size_t)c->out_w * lanes;
     const int left = (c->kw - 1) / c->stride, right = imax(0, (c->in_w - 1 + c->pad) / c->stride - (c->out_w - 1));
     const size_t width = (size_t)(left + c->out_w + right);
-    const int tiles = (c->in_c + TILE_C - 1) / TILE_C, phases = c->stride * c->stride;
-    float *const packed = scratch, *const bordered = packed + packed_size((size_t)c->out_c, c);
+    float *const packed = scratch, *const bordered = packed + packed_size(c);
 
-    for (int g = 0; g < cr_groups(s); g++, dy += y_group, dx += (size_t)c->in_c * x_plane) {
-        copy_bordered((size_t)c->out_c, c->out_h, c->out_w, s.lanes, left, right, 0, 0, dy, bordered);
-        for (int i = 0; i < tiles * phases; i++) {
-            const int tile = i / phases, py = i % phases / c->stride, px = i % c->stride;
-            const int ci = c->in_c * tile / tiles, tc = c->in_c * (tile + 1) / tiles - ci;
-            const struct phase fy = phase_of(py, c->kh, c->stride, c->pad, c->in_h);
-            const struct phase fx = phase_of(px, c->kw, c->stride, c->pad, c->in_w);
+    for (int i = 0; i < c->stride * c->stride; i++) {
+        const int py = i / c->stride, px = i % c->stride;
+        const struct phase fy = phase_of(py, c->kh, c->stride, c->pad, c->in_h);
+        const struct phase fx = phase_of(px, c->kw, c->stride, c->pad, c->in_w);
+        pack_backward(c, py, px, fy.taps, fx.taps, w, packed);
+        for (int g = 0; g < cr_groups(s); g++) {
+            if (cr_groups(s) > 1 || i == 0)
+                copy_bordered((size_t)c->out_c, c->out_h, c->out_w, s.lanes, left, right, 0, 0,
+                              dy + (size_t)g * y_group, bordered);
             const int shift = left + fx.q - imax(0, fx.taps - 1); /* column of pixel 0 under tx = 0 */
-            const struct plane p = {
+            struct plane p = {
                 .lanes = s.lanes, .pixels = fx.count, .rows = fy.count,
                 .x = bordered + (size_t)shift * lanes, .x_channel = (size_t)c->out_h * width * lanes,
                 .x_row = width * lanes, .x_step = lanes,
                 .channels = c->out_c, .taps_y = fy.taps, .taps_x = fx.taps,
                 .top = fy.q - (fy.taps - 1), .top_step = 1, .height = c->out_h,
                 .first = left - shift, .last = left - shift + c->out_w - 1, .step_px = 1,
-                .w = packed, .y_channel = x_plane, .y_row = (size_t)(c->stride * c->in_w) * lanes,
+                .y_channel = x_plane, .y_row = (size_t)(c->stride * c->in_w) * lanes,
                 .y_step = (size_t)c->stride * lanes,
-                .y = dx + (size_t)ci * x_plane + (size_t)(fy.begin * c->in_w + fx.begin) * lanes,
             };
-            pack_backward(c, ci, tc, py, px, fy.taps, fx.taps, w, packed);
-            run_plane(tc, &p);
+            const int slab = slab_rows(&p);
+            for (int row = 0; row < p.rows; row += slab)
+                for (int tile = 0; tile < tile_count(c->in_c); tile++) {
+                    const int ci = tile_begin(c->in_c, tile), tc = tile_begin(c->in_c, tile + 1) - ci;
+                    p.w = packed + (size_t)(ci * c->out_c * fy.taps * fx.taps);
+                    p.y = dx + ((size_t)g * (size_t)c->in_c + (size_t)ci) * x_plane +
+                          (size_t)(fy.begin * c->in_w + fx.begin) * lanes;
+                    run_plane(tc, &p, row, imin(row + slab, p.rows));
+                }
         }
     }
 }

@@ -109,6 +109,25 @@ static void bias_gradient(const struct cr_conv *c, struct cr_samples s, const fl
     }
 }
 
+/* Gradients of output channels o..o+to-1 by the tt taps at `offset`: sum[channel * tt + tap]. */
+static void weight_tile(const struct cr_conv *c, struct cr_samples s, const struct field *f, const float *x,
+                        size_t x_group, const float *dy, int o, int to, const size_t *offset, int tt, float *sum)
+{
+    weight_fn *const run = weight_of[to - 1][tt - 1];
+    const size_t lanes = (size_t)s.lanes, y_plane = (size_t)c->out_h * f->y_row;
+    float lane[TILE_O * TILE_T][16];
+    if (s.n <= 8) memset(lane, 0, sizeof lane); /* lanes that nobody writes */
+    for (int g = 0; g < cr_groups(s); g++)
+        for (int slice = 0; slice < s.lanes; slice += VL) {
+            const float *xt[TILE_T], *dyo[TILE_O];
+            for (int b = 0; b < tt; b++) xt[b] = x + (size_t)g * x_group + offset[b] + slice;
+            for (int a = 0; a < to; a++)
+                dyo[a] = dy + ((size_t)g * (size_t)c->out_c + (size_t)(o + a)) * y_plane + slice;
+            run(f, lanes, xt, dyo, &lane[0][(g * s.lanes + slice) % 16], g * s.lanes >= 16);
+        }
+    trees(lane, to * tt, sum);
+}
+
 static void lanes_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
                                   float *dw, float *db, float *scratch)
 {
@@ -126,28 +145,22 @@ static void lanes_backward_weight(const struct cr_conv *c, struct cr_samples s, 
                       scratch);
         x = scratch;
     }
-    for (int i = 0; i < o_tiles; i++) {
-        const int o = c->out_c * i / o_tiles, to = c->out_c * (i + 1) / o_tiles - o;
+    /* As many channel tiles at a time as stay in cache; x passes by once for each such lot. */
+    enum { LOT = 64 * 1024 }; /* floats */
+    const int lot = imax(1, (int)(LOT / ((size_t)(TILE_O * groups) * y_plane)));
+    for (int first = 0; first < o_tiles; first += lot) {
         struct tap tap = { 0, 0, 0 };
         for (int k = 0; k < t_tiles; k++) {
             const int t = (int)((long)taps * k / t_tiles), tt = (int)((long)taps * (k + 1) / t_tiles) - t;
-            weight_fn *const run = weight_of[to - 1][tt - 1];
             size_t offset[TILE_T];
-            float lane[TILE_O * TILE_T][16], sum[TILE_O * TILE_T];
             for (int b = 0; b < tt; b++) offset[b] = next_tap(&tap, c, x_plane, x_row, lanes);
-            if (groups * s.lanes < 16) memset(lane, 0, sizeof lane);
-            for (int g = 0; g < groups; g++)
-                for (int slice = 0; slice < s.lanes; slice += VL) {
-                    const float *xt[TILE_T], *dyo[TILE_O];
-                    for (int b = 0; b < tt; b++)
-                        xt[b] = x + (size_t)g * (size_t)c->in_c * x_plane + offset[b] + slice;
-                    for (int a = 0; a < to; a++)
-                        dyo[a] = dy + ((size_t)g * (size_t)c->out_c + (size_t)(o + a)) * y_plane + slice;
-                    run(&f, lanes, xt, dyo, &lane[0][(g * s.lanes + slice) % 16], g * s.lanes >= 16);
-                }
-            trees(lane, to * tt, sum);
-            for (int a = 0; a < to; a++)
-                for (int b = 0; b < tt; b++) dw[(size_t)(o + a) * (size_t)taps + (size_t)(t + b)] = sum[a * tt + b];
+            for (int i = first; i < imin(first + lot, o_tiles); i++) {
+                const int o = c->out_c * i / o_tiles, to = c->out_c * (i + 1) / o_tiles - o;
+                float sum[TILE_O * TILE_T];
+                weight_tile(c, s, &f, x, (size_t)c->in_c * x_plane, dy, o, to, offset, tt, sum);
+                for (int a = 0; a < to; a++)
+                    for (int b = 0; b < tt; b++) dw[(size_t)(o + a) * (size_t)taps + (size_t)(t + b)] = sum[a * tt + b];
+            }
         }
     }
     bias_gradient(c, s, dy, db);

@@ -2,7 +2,7 @@
  * planned once and a kernel chosen later. */
 #include "simd/kernels.h"
 
-enum { LINE = 16, MOST_CHANNELS = 16 /* of any register tile */ };
+enum { LINE = 16 };
 
 static size_t lines(size_t floats)
 {
@@ -19,7 +19,7 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t lanes = (size_t)s.lanes, area = (size_t)c->kh * (size_t)c->kw;
     const size_t in_c = (size_t)c->in_c, out_c = (size_t)c->out_c;
     const size_t pad = (size_t)c->pad, in_h = (size_t)c->in_h, in_w = (size_t)c->in_w;
-    const size_t packed = lines(MOST_CHANNELS * larger(in_c, out_c) * area);
+    const size_t packed = lines(in_c * out_c * area);
     /* one group of x with borders beside the rows; one of dy with room for the taps; all of x with borders all round */
     const size_t forward = in_c * in_h * (in_w + 2 * pad) * lanes;
     const size_t input = out_c * (size_t)c->out_h * ((size_t)c->out_w + 2 * (size_t)c->kw) * lanes;
