@@ -151,14 +151,19 @@ def conv_peer():
     return {(e["shape"], e["pass"], e["algorithm"]): e["gflops"] for e in lines}
 
 
+def products(text, threads):
+    """Of one thread by its own processor time, of a team by the clock on the wall."""
+    return {f"{e['kind']}:{e['m']}x{e['n']}x{e['k']}": e["gflops" if threads == 1 else "wall"]
+            for e in json_lines(text)}
+
+
 def gemm(threads):
-    lines = json_lines(output(CORERING, "bench", "gemm", "--json", "-t", str(threads), *PRODUCTS))
-    return {f"{e['kind']}:{e['m']}x{e['n']}x{e['k']}": e.get("wall", e["gflops"]) for e in lines}
+    return products(output(CORERING, "bench", "gemm", "--json", "-t", str(threads), *PRODUCTS), threads)
 
 
 def gemm_peer(name, threads):
-    lines = json_lines(output(blas(name), *PRODUCTS, OPENBLAS_NUM_THREADS=str(threads), BLIS_NUM_THREADS=str(threads)))
-    return {f"{e['kind']}:{e['m']}x{e['n']}x{e['k']}": e["gflops"] for e in lines}
+    return products(output(blas(name), *PRODUCTS, OPENBLAS_NUM_THREADS=str(threads), BLIS_NUM_THREADS=str(threads)),
+                    threads)
 
 
 def start_up():
