@@ -154,12 +154,48 @@ static void run_plane(int tc, const struct plane *p, int begin, int end)
     }
 }
 
-/* Rows at a time, so that what one channel tile reads of x is still in cache for the next. */
+/* Channels in tiles of at most TILE_C, as even as can be. */
+static int tile_count(int channels) { return (channels + TILE_C - 1) / TILE_C; }
+static int tile_begin(int channels, int tile) { return (int)((long)channels * tile / tile_count(channels)); }
+
+/* Rows of outputs at a time, so that what one channel tile reads of x is still in cache for the next. */
 static int slab_rows(const struct plane *p)
 {
     enum { SLAB = 96 * 1024 }; /* floats: 3/8 of a cache of 1 MB */
     const size_t row = (size_t)p->channels * (size_t)p->top_step * p->x_row;
     return imax(1, imin(p->rows, (int)(SLAB / (row ? row : 1))));
+}
+
+/* The whole walk for `channels` outputs: slab by slab of rows, tile by tile of channels. p->y and p->bias are those of
+ * channel 0; p->x and p->x_channel are set here: x (channels, height, width) is read where it lies if it needs no
+ * zeros beside the rows and all of it stays in cache, else each slab is copied to `space`. begin: column of pixel 0's
+ * first tap in a bordered row. packed: weights, `taps` for each channel. */
+static void run_slabs(const struct plane *p, int channels, const float *packed, size_t taps, struct border z, int width,
+                      int begin, const float *x, float *space)
+{
+    const size_t plane = (size_t)(p->height * width) * (size_t)p->lanes;
+    const int slab = slab_rows(p), in_place = slab == p->rows && !z.left && !z.right;
+    for (int row = 0; row < p->rows; row += slab) {
+        const int end = imin(row + slab, p->rows);
+        const int low = in_place ? 0 : imin(imax(0, p->top + row * p->top_step), p->height);
+        const int high = in_place ? p->height
+                                  : imax(low, imin(p->height, p->top + (end - 1) * p->top_step + p->taps_y));
+        struct plane q = *p;
+        if (!in_place)
+            copy_bordered((size_t)p->channels, high - low, width, p->lanes, z,
+                          x + (size_t)(low * width) * (size_t)p->lanes, plane, space);
+        q.x = (in_place ? x : space) + (size_t)begin * (size_t)p->lanes;
+        q.x_channel = (size_t)(high - low) * p->x_row;
+        q.top = p->top - low;
+        q.height = high - low;
+        for (int tile = 0; tile < tile_count(channels); tile++) {
+            const int o = tile_begin(channels, tile), tc = tile_begin(channels, tile + 1) - o;
+            q.w = packed + (size_t)o * taps;
+            q.y = p->y + (size_t)o * p->y_channel;
+            q.bias = p->bias ? p->bias + o : NULL;
+            run_plane(tc, &q, row, end);
+        }
+    }
 }
 
 /* Do the arrangement and the shape fill these vectors? One sample alone takes vectors of at most 8 floats: rows are
@@ -168,10 +204,6 @@ static int fits(const struct cr_conv *c, struct cr_samples s)
 {
     return s.lanes % VL == 0 || (s.lanes == 1 && VL <= 8 && c->stride == 1);
 }
-
-/* Channels in tiles of at most TILE_C, as even as can be. */
-static int tile_count(int channels) { return (channels + TILE_C - 1) / TILE_C; }
-static int tile_begin(int channels, int tile) { return (int)((long)channels * tile / tile_count(channels)); }
 
 /* Room for all packed weights. */
 static size_t packed_size(const struct cr_conv *c)
@@ -201,25 +233,16 @@ static void rows_forward(const struct cr_conv *c, struct cr_samples s, const flo
 
     pack_forward(c, w, packed);
     for (int g = 0; g < cr_groups(s); g++, x += x_group, y += (size_t)c->out_c * y_plane) {
-        if (c->pad) copy_bordered((size_t)c->in_c, c->in_h, c->in_w, s.lanes, c->pad, c->pad, 0, 0, x, bordered);
-        struct plane p = {
+        const struct plane p = {
             .lanes = s.lanes, .pixels = c->out_w, .rows = c->out_h,
-            .x = c->pad ? bordered : x, .x_channel = (size_t)c->in_h * width * lanes, .x_row = width * lanes,
-            .x_step = (size_t)c->stride * lanes,
+            .x_row = width * lanes, .x_step = (size_t)c->stride * lanes,
             .channels = c->in_c, .taps_y = c->kh, .taps_x = c->kw,
             .top = -c->pad, .top_step = c->stride, .height = c->in_h,
             .first = c->pad, .last = c->pad + c->in_w - 1, .step_px = c->stride,
-            .y_channel = y_plane, .y_row = (size_t)c->out_w * lanes, .y_step = lanes,
+            .y = y, .y_channel = y_plane, .y_row = (size_t)c->out_w * lanes, .y_step = lanes, .bias = b,
         };
-        const int slab = slab_rows(&p);
-        for (int row = 0; row < p.rows; row += slab)
-            for (int i = 0; i < tile_count(c->out_c); i++) {
-                const int o = tile_begin(c->out_c, i), tc = tile_begin(c->out_c, i + 1) - o;
-                p.w = packed + (size_t)o * taps;
-                p.y = y + (size_t)o * y_plane;
-                p.bias = b + o;
-                run_plane(tc, &p, row, imin(row + slab, p.rows));
-            }
+        run_slabs(&p, c->out_c, packed, taps, (struct border){ .left = c->pad, .right = c->pad }, c->in_w, 0, x,
+                  bordered);
     }
 }
 
@@ -272,30 +295,18 @@ static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, co
         const struct phase fy = phase_of(py, c->kh, c->stride, c->pad, c->in_h);
         const struct phase fx = phase_of(px, c->kw, c->stride, c->pad, c->in_w);
         pack_backward(c, py, px, fy.taps, fx.taps, w, packed);
-        for (int g = 0; g < cr_groups(s); g++) {
-            if (cr_groups(s) > 1 || i == 0)
-                copy_bordered((size_t)c->out_c, c->out_h, c->out_w, s.lanes, left, right, 0, 0,
-                              dy + (size_t)g * y_group, bordered);
-            const int shift = left + fx.q - imax(0, fx.taps - 1); /* column of pixel 0 under tx = 0 */
-            struct plane p = {
-                .lanes = s.lanes, .pixels = fx.count, .rows = fy.count,
-                .x = bordered + (size_t)shift * lanes, .x_channel = (size_t)c->out_h * width * lanes,
-                .x_row = width * lanes, .x_step = lanes,
-                .channels = c->out_c, .taps_y = fy.taps, .taps_x = fx.taps,
-                .top = fy.q - (fy.taps - 1), .top_step = 1, .height = c->out_h,
-                .first = left - shift, .last = left - shift + c->out_w - 1, .step_px = 1,
-                .y_channel = x_plane, .y_row = (size_t)(c->stride * c->in_w) * lanes,
-                .y_step = (size_t)c->stride * lanes,
-            };
-            const int slab = slab_rows(&p);
-            for (int row = 0; row < p.rows; row += slab)
-                for (int tile = 0; tile < tile_count(c->in_c); tile++) {
-                    const int ci = tile_begin(c->in_c, tile), tc = tile_begin(c->in_c, tile + 1) - ci;
-                    p.w = packed + (size_t)(ci * c->out_c * fy.taps * fx.taps);
-                    p.y = dx + ((size_t)g * (size_t)c->in_c + (size_t)ci) * x_plane +
-                          (size_t)(fy.begin * c->in_w + fx.begin) * lanes;
-                    run_plane(tc, &p, row, imin(row + slab, p.rows));
-                }
-        }
+        const int begin = left + fx.q - imax(0, fx.taps - 1); /* column of pixel 0 under tx = 0 */
+        struct plane p = {
+            .lanes = s.lanes, .pixels = fx.count, .rows = fy.count, .x_row = width * lanes, .x_step = lanes,
+            .channels = c->out_c, .taps_y = fy.taps, .taps_x = fx.taps,
+            .top = fy.q - (fy.taps - 1), .top_step = 1, .height = c->out_h,
+            .first = left - begin, .last = left - begin + c->out_w - 1, .step_px = 1,
+            .y = dx + (size_t)(fy.begin * c->in_w + fx.begin) * lanes, .y_channel = x_plane,
+            .y_row = (size_t)(c->stride * c->in_w) * lanes, .y_step = (size_t)c->stride * lanes, .bias = NULL,
+        };
+        for (int g = 0; g < cr_groups(s); g++, p.y += (size_t)c->in_c * x_plane)
+            run_slabs(&p, c->in_c, packed, (size_t)(c->out_c * fy.taps * fx.taps),
+                      (struct border){ .left = left, .right = right }, c->out_w, begin, dy + (size_t)g * y_group,
+                      bordered);
     }
 }

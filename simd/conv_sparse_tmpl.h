@@ -113,7 +113,7 @@ static void sparse_backward_weight(const struct cr_conv *c, struct cr_samples s,
     put_zeros(acc, (size_t)lanes * chains);
     for (int i = 0; i < s.n; i++) {
         const float *const in = x + (size_t)i * (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
-        copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, c->pad, c->pad, c->pad, c->pad, in, canvas);
+        copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, all_round(c), in, (size_t)(c->in_h * c->in_w), canvas);
         put_zeros(canvas + image, VL);
         for (int o = 0; o < c->out_c; o++) {
             float *const chain = acc + (size_t)(i % 16) * chains + (size_t)o * per_channel;

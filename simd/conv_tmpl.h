@@ -33,23 +33,32 @@ static inline void put_copy(float *to, const float *from, size_t n)
     if (i < n) vf_store_n(to + i, vf_load_n(from + i, (int)(n - i)), (int)(n - i));
 }
 
-/* Copy planes of `width` pixels a row with `left` and `right` pixels of zeros beside each row and `above`, `below`
- * rows of zeros. */
-static void copy_bordered(size_t planes, int height, int width, int lanes, int left, int right, int above, int below,
-                          const float *from, float *to)
+/* Zeros round a picture: pixels beside each row, rows above and below. */
+struct border {
+    int left, right, above, below;
+};
+
+static inline struct border all_round(const struct cr_conv *c)
 {
-    const size_t l = (size_t)left * (size_t)lanes, n = (size_t)width * (size_t)lanes, r = (size_t)right * (size_t)lanes;
-    const size_t row = l + n + r;
-    for (size_t p = 0; p < planes; p++) {
-        put_zeros(to, (size_t)above * row);
-        to += (size_t)above * row;
-        for (int y = 0; y < height; y++, from += n, to += row) {
+    return (struct border){ c->pad, c->pad, c->pad, c->pad };
+}
+
+/* Copy `height` rows of each plane, `from_plane` floats apart, with zeros round them. */
+static void copy_bordered(size_t planes, int height, int width, int lanes, struct border z, const float *from,
+                          size_t from_plane, float *to)
+{
+    const size_t l = (size_t)z.left * (size_t)lanes, r = (size_t)z.right * (size_t)lanes;
+    const size_t n = (size_t)width * (size_t)lanes, row = l + n + r;
+    for (size_t p = 0; p < planes; p++, from += from_plane) {
+        put_zeros(to, (size_t)z.above * row);
+        to += (size_t)z.above * row;
+        for (size_t y = 0; y < (size_t)height; y++, to += row) {
             put_zeros(to, l);
-            put_copy(to + l, from, n);
+            put_copy(to + l, from + y * n, n);
             put_zeros(to + l + n, r);
         }
-        put_zeros(to, (size_t)below * row);
-        to += (size_t)below * row;
+        put_zeros(to, (size_t)z.below * row);
+        to += (size_t)z.below * row;
     }
 }
 

@@ -141,8 +141,8 @@ static void lanes_backward_weight(const struct cr_conv *c, struct cr_samples s, 
     const int o_tiles = (c->out_c + TILE_O - 1) / TILE_O, t_tiles = (taps + TILE_T - 1) / TILE_T;
 
     if (c->pad) {
-        copy_bordered((size_t)groups * (size_t)c->in_c, c->in_h, c->in_w, s.lanes, c->pad, c->pad, c->pad, c->pad, x,
-                      scratch);
+        copy_bordered((size_t)(groups * c->in_c), c->in_h, c->in_w, s.lanes, all_round(c), x,
+                      (size_t)(c->in_h * c->in_w) * lanes, scratch);
         x = scratch;
     }
     /* As many channel tiles at a time as stay in cache; x passes by once for each such lot. */
