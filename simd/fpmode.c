@@ -5,16 +5,27 @@
 #if defined __x86_64__
 #include <xmmintrin.h>
 
-enum { MXCSR_DEFAULT = 0x1f80 }; /* to nearest, subnormals kept, all exceptions masked, none pending */
+/* To nearest, all exceptions masked: SSE's register (subnormals kept, none pending), and x87's, which no kernel uses
+ * but which the C library asks for the rounding of decimal numbers. */
+enum { MXCSR_DEFAULT = 0x1f80, X87_DEFAULT = 0x37f };
+
+static void set_x87(unsigned short word) { __asm__ volatile("fldcw %0" : : "m"(word)); }
 
 unsigned long cr_fp_enter(void)
 {
-    const unsigned saved = _mm_getcsr();
+    const unsigned long sse = _mm_getcsr();
+    unsigned short x87;
+    __asm__ volatile("fnstcw %0" : "=m"(x87));
     _mm_setcsr(MXCSR_DEFAULT);
-    return saved;
+    set_x87(X87_DEFAULT);
+    return sse | (unsigned long)x87 << 32;
 }
 
-void cr_fp_leave(unsigned long saved) { _mm_setcsr((unsigned)saved); }
+void cr_fp_leave(unsigned long saved)
+{
+    _mm_setcsr((unsigned)saved);
+    set_x87((unsigned short)(saved >> 32));
+}
 
 #elif defined __aarch64__
 

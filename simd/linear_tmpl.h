@@ -106,16 +106,16 @@ static inline __attribute__((always_inline)) void outer_tile(const int no, const
     vf acc[TILE_O][TILE_I];
     UNROLL for (int o = 0; o < no; o++)
         UNROLL for (int i = 0; i < ni; i++) acc[o][i] = vf_zero();
-    for (int k = 0; k < n; k++, xt += xt_step) {
-        const float *const g = dy + (size_t)(k / lanes) * (size_t)out * (size_t)lanes + (size_t)(k % lanes);
-        vf in[TILE_I];
-        UNROLL for (int i = 0; i < ni; i++) in[i] = vf_load(xt + i * VL);
-        UNROLL for (int o = 0; o < no; o++)
-        {
-            const vf go = vf_set1(g[(size_t)o * (size_t)lanes]);
-            UNROLL for (int i = 0; i < ni; i++) acc[o][i] = vf_fma(in[i], go, acc[o][i]);
+    for (; n > 0; n -= lanes, dy += (size_t)out * (size_t)lanes) /* group by group */
+        for (int k = 0; k < lanes && k < n; k++, xt += xt_step) {
+            vf in[TILE_I];
+            UNROLL for (int i = 0; i < ni; i++) in[i] = vf_load(xt + i * VL);
+            UNROLL for (int o = 0; o < no; o++)
+            {
+                const vf go = vf_set1(dy[(size_t)o * (size_t)lanes + (size_t)k]);
+                UNROLL for (int i = 0; i < ni; i++) acc[o][i] = vf_fma(in[i], go, acc[o][i]);
+            }
         }
-    }
     UNROLL for (int o = 0; o < no; o++)
     {
         float *const to = dw + (size_t)o * dw_step;
@@ -176,9 +176,10 @@ static void backward_weight(int in, int out, struct cr_samples s, const float *x
         }
     }
     for (int o = 0; o < out; o++) {
+        const float *from = dy + (size_t)o * (size_t)s.lanes;
         float sum = 0;
-        for (int k = 0; k < s.n; k++)
-            sum += dy[((size_t)(k / s.lanes) * (size_t)out + (size_t)o) * (size_t)s.lanes + (size_t)(k % s.lanes)];
+        for (int n = s.n; n > 0; n -= s.lanes, from += (size_t)out * (size_t)s.lanes)
+            for (int k = 0; k < s.lanes && k < n; k++) sum += from[k];
         db[o] = sum;
     }
 }
