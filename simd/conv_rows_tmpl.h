@@ -6,6 +6,10 @@
  *
  * The gradient by input is the same walk over dy: an input pixel (iy, ix) of phase (iy + pad) mod stride meets the
  * outputs oy = (iy + pad - ky) / stride in ascending order when ky descends. */
+#ifndef CR_SIMD_CONV_ROWS_TMPL_H
+#define CR_SIMD_CONV_ROWS_TMPL_H
+
+#include "simd/conv_border_tmpl.h"
 
 /* Outputs y[channel][row][p] = bias + sum over k, ty, tx of x[k][row's top + ty][p * x_step + tx] * w, for the
  * channels of a tile. Strides in floats. */
@@ -310,3 +314,5 @@ static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, co
                       bordered);
     }
 }
+
+#endif

@@ -3,6 +3,10 @@
  * A vector holds VL output channels: dy is turned to (position, channel), and each tap's gradients are one chain over
  * the positions, with x broadcast. Several samples have each their lane (sample mod 16), added by the tree at the end,
  * so the chains of all taps are kept per lane. */
+#ifndef CR_SIMD_CONV_SINGLE_TMPL_H
+#define CR_SIMD_CONV_SINGLE_TMPL_H
+
+#include "simd/conv_border_tmpl.h"
 
 enum { TAPS = TILE_O * TILE_T / 2 }; /* of a register tile: TAPS x 2 vectors of channels */
 
@@ -133,3 +137,5 @@ static void dense_backward_weight(const struct cr_conv *c, struct cr_samples s, 
     turn(taps, (size_t)c->out_c, acc, step, dw, (size_t)taps);
     put_copy(db, acc + (size_t)taps * step, (size_t)c->out_c);
 }
+
+#endif

@@ -3,6 +3,11 @@
  *
  * By weight: each spike adds its patch of x to the taps of its channel, a row of the window at a time. By input: each
  * spike adds the taps of its channel, input channels side by side, to the patch of dx it came from. */
+#ifndef CR_SIMD_CONV_SPARSE_TMPL_H
+#define CR_SIMD_CONV_SPARSE_TMPL_H
+
+#include "simd/conv_border_tmpl.h"
+#include "simd/conv_single_tmpl.h"
 
 /* Values of dy that are not zero, and where their windows begin in the bordered image. Room for VL more than there
  * are. */
@@ -189,3 +194,5 @@ static int sparse_input_pays(const struct cr_conv *c, struct cr_samples s, const
     const size_t dense = (size_t)(s.n * c->out_c * c->in_h) * (size_t)((c->in_w + VL - 1) / VL * c->in_c);
     return sparse < dense;
 }
+
+#endif

@@ -2,6 +2,10 @@
  *
  * A register tile of output channels x taps stays put while all positions of all groups pass by: per lane, one chain
  * over (sample, oy, ox). Lanes are then added in the fixed tree. */
+#ifndef CR_SIMD_CONV_WEIGHT_TMPL_H
+#define CR_SIMD_CONV_WEIGHT_TMPL_H
+
+#include "simd/conv_border_tmpl.h"
 
 /* Positions: dy[o][oy][ox] meets x[offset of the tap + oy * x_row + ox * x_step]. Strides in floats. */
 struct field {
@@ -165,3 +169,5 @@ static void lanes_backward_weight(const struct cr_conv *c, struct cr_samples s, 
     }
     bias_gradient(c, s, dy, db);
 }
+
+#endif
