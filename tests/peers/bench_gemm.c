@@ -3,8 +3,8 @@
  *
  *     bench_gemm KIND:MxNxK...            KIND is NN, NT or TN, as for `corering bench gemm`
  *
- * C (m, n) = A B, all row-major; in NT the stored B is (n, k), in TN the stored A is (k, m). Medians of 9: gflops by the
- * process's own time, for one thread; wall by the clock, for several. */
+ * C (m, n) = A B, all row-major; in NT the stored B is (n, k), in TN the stored A is (k, m). Medians of 9: gflops by
+ * the process's own time, for one thread; wall by the clock, for several. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
