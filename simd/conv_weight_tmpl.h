@@ -70,16 +70,16 @@ static weight_fn *const weight_of[TILE_O][TILE_T] = { /* [channels - 1][taps - 1
 #endif
 };
 
-/* sum[e] = the fixed tree over lane[e], for n elements. */
-static void trees(float (*lane)[16], int n, float *sum)
+/* sum[e] = the fixed tree over lane[e], for n elements; half: lanes 8..15 are absent (+0) and not read. There is room
+ * for a whole last four. */
+static void trees(float (*lane)[16], int n, int half, float *sum)
 {
+    float four[4];
     int e = 0;
-    for (; e + 4 <= n; e += 4) tree_four((const float(*)[16])(lane + e), sum + e);
-    for (; e < n; e++) {
-        for (int half = 8; half > 0; half /= 2)
-            for (int i = 0; i < half; i++) lane[e][i] += lane[e][i + half];
-        sum[e] = lane[e][0];
-    }
+    for (; e + 4 <= n; e += 4) tree_four((const float(*)[16])(lane + e), half, sum + e);
+    if (e == n) return;
+    tree_four((const float(*)[16])(lane + e), half, four);
+    for (int i = 0; e + i < n; i++) sum[e + i] = four[i];
 }
 
 /* Does group g hold samples of the lanes from `slice` on? (Sample i of the block is on lane i mod 16.) */
@@ -109,7 +109,7 @@ static void bias_gradient(const struct cr_conv *c, struct cr_samples s, const fl
             }
             for (int i = 0; i < CHAINS; i++) vf_store(&lane[i][slice], acc[i]);
         }
-        trees(lane, n, db + o);
+        trees(lane, n, 0, db + o);
     }
 }
 
@@ -119,8 +119,7 @@ static void weight_tile(const struct cr_conv *c, struct cr_samples s, const stru
 {
     weight_fn *const run = weight_of[to - 1][tt - 1];
     const size_t lanes = (size_t)s.lanes, y_plane = (size_t)c->out_h * f->y_row;
-    float lane[TILE_O * TILE_T][16];
-    if (s.n <= 8) memset(lane, 0, sizeof lane); /* lanes that nobody writes */
+    float lane[TILE_O * TILE_T + 3][16];
     for (int g = 0; g < cr_groups(s); g++)
         for (int slice = 0; slice < s.lanes; slice += VL) {
             const float *xt[TILE_T], *dyo[TILE_O];
@@ -129,7 +128,7 @@ static void weight_tile(const struct cr_conv *c, struct cr_samples s, const stru
                 dyo[a] = dy + ((size_t)g * (size_t)c->out_c + (size_t)(o + a)) * y_plane + slice;
             run(f, lanes, xt, dyo, &lane[0][(g * s.lanes + slice) % 16], g * s.lanes >= 16);
         }
-    trees(lane, to * tt, sum);
+    trees(lane, to * tt, s.n <= 8, sum);
 }
 
 static void lanes_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,

@@ -4,9 +4,10 @@
 
 #include <arm_neon.h>
 
-/* Lanes (i, i+8) and then (i, i+4) of one element. */
-static inline float32x4_t tree_to_four(const float *lane)
+/* Lanes (i, i+8) and then (i, i+4) of one element; without lanes 8..15 when `half`. */
+static inline float32x4_t tree_to_four(const float *lane, int half)
 {
+    if (half) return vaddq_f32(vld1q_f32(lane), vld1q_f32(lane + 4));
     return vaddq_f32(vaddq_f32(vld1q_f32(lane), vld1q_f32(lane + 8)),
                      vaddq_f32(vld1q_f32(lane + 4), vld1q_f32(lane + 12)));
 }
@@ -17,11 +18,11 @@ static inline float32x4_t tree_to_two(float32x4_t a, float32x4_t b)
     return vaddq_f32(vcombine_f32(vget_low_f32(a), vget_low_f32(b)), vcombine_f32(vget_high_f32(a), vget_high_f32(b)));
 }
 
-/* sum[e] = tree of lane[e][0..15] for 4 elements. */
-static inline void tree_four(const float (*lane)[16], float sum[4])
+/* sum[e] = tree of lane[e][0..15] for 4 elements; half: lanes 8..15 are absent (+0) and not read. */
+static inline void tree_four(const float (*lane)[16], int half, float sum[4])
 {
-    vst1q_f32(sum, vpaddq_f32(tree_to_two(tree_to_four(lane[0]), tree_to_four(lane[1])),
-                              tree_to_two(tree_to_four(lane[2]), tree_to_four(lane[3]))));
+    vst1q_f32(sum, vpaddq_f32(tree_to_two(tree_to_four(lane[0], half), tree_to_four(lane[1], half)),
+                              tree_to_two(tree_to_four(lane[2], half), tree_to_four(lane[3], half))));
 }
 
 #endif

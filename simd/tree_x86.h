@@ -4,10 +4,10 @@
 
 #include <immintrin.h>
 
-/* Lanes (i, i+8) and then (i, i+4) of one element. */
-static inline __m128 tree_to_four(const float *lane)
+/* Lanes (i, i+8) and then (i, i+4) of one element; without lanes 8..15 when `half`. */
+static inline __m128 tree_to_four(const float *lane, int half)
 {
-    const __m256 eight = _mm256_add_ps(_mm256_loadu_ps(lane), _mm256_loadu_ps(lane + 8));
+    const __m256 low = _mm256_loadu_ps(lane), eight = half ? low : _mm256_add_ps(low, _mm256_loadu_ps(lane + 8));
     return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
 }
 
@@ -17,11 +17,11 @@ static inline __m128 tree_to_two(__m128 a, __m128 b)
     return _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
 }
 
-/* sum[e] = tree of lane[e][0..15] for 4 elements. */
-static inline void tree_four(const float (*lane)[16], float sum[4])
+/* sum[e] = tree of lane[e][0..15] for 4 elements; half: lanes 8..15 are absent (+0) and not read. */
+static inline void tree_four(const float (*lane)[16], int half, float sum[4])
 {
-    const __m128 ab = tree_to_two(tree_to_four(lane[0]), tree_to_four(lane[1]));
-    const __m128 cd = tree_to_two(tree_to_four(lane[2]), tree_to_four(lane[3]));
+    const __m128 ab = tree_to_two(tree_to_four(lane[0], half), tree_to_four(lane[1], half));
+    const __m128 cd = tree_to_two(tree_to_four(lane[2], half), tree_to_four(lane[3], half));
     _mm_storeu_ps(sum, _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd)));
 }
 
