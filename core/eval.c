@@ -27,6 +27,7 @@ struct job {
     const uint32_t *index;
     uint64_t *confusion;
     float *probability;
+    size_t block; /* samples at a time; a single one takes the kernels for single samples */
 };
 
 struct sums {
@@ -58,7 +59,7 @@ static void score(const struct job *j, const struct cr_worker *w, int i, size_t 
 static void evaluate_block(const struct job *j, struct cr_worker *w, size_t b, struct sums *sums)
 {
     const size_t plane = cr_shape_size(j->net->input);
-    const size_t from = b * BLOCK, to = from + BLOCK < j->count ? from + BLOCK : j->count;
+    const size_t from = b * j->block, to = from + j->block < j->count ? from + j->block : j->count;
     const int n = (int)(to - from);
     for (size_t i = from; i < to; i++) {
         const size_t at = j->index ? j->index[i] : j->first + i;
@@ -74,8 +75,8 @@ int cr_evaluate(const struct cr_net *net, const float *params, const struct cr_n
                 const struct cr_split *split, size_t first, size_t count, const uint32_t *index, int threads,
                 struct cr_eval *result, uint64_t *confusion, float *probability, struct cr_error *e)
 {
-    const struct job job = { net, params, z, split, first, count, index, confusion, probability };
-    const size_t blocks = (count + BLOCK - 1) / BLOCK;
+    const size_t block = count < BLOCK ? count + !count : BLOCK, blocks = (count + block - 1) / block;
+    const struct job job = { net, params, z, split, first, count, index, confusion, probability, block };
     if (threads <= 0) threads = cr_threads_default();
     if ((size_t)threads > blocks) threads = blocks ? (int)blocks : 1;
     if (confusion) memset(confusion, 0, (size_t)net->classes * (size_t)net->classes * sizeof *confusion);
@@ -89,7 +90,7 @@ int cr_evaluate(const struct cr_net *net, const float *params, const struct cr_n
     {
         const struct cr_pin pin = cr_pin(&cpus, omp_get_thread_num(), threads);
         const unsigned long mode = cr_fp_enter();
-        struct cr_worker *w = cr_worker_new(net, cr_kernels(), BLOCK, 0);
+        struct cr_worker *w = cr_worker_new(net, cr_kernels(), (int)block, 0);
         struct sums sums = { 0 };
         failed |= !w;
 #pragma omp for schedule(dynamic, 8)

@@ -6,7 +6,8 @@
 
 enum { ROOM = 4096, SCRATCH = 32768, CLASSES = 7, FEATURES = 12 };
 
-static const struct cr_conv conv_shape = { 2, 6, 6, 3, 6, 6, 3, 3, 1, 1 }, strided_shape = { 2, 6, 6, 3, 3, 3, 2, 2, 2, 0 };
+static const struct cr_conv conv_shape = { 2, 6, 6, 3, 6, 6, 3, 3, 1, 1 };
+static const struct cr_conv strided_shape = { 2, 6, 6, 3, 3, 3, 2, 2, 2, 0 };
 static const struct cr_conv pool_shape = { 3, 6, 6, 3, 3, 3, 2, 2, 2, 0 };
 
 struct bench {

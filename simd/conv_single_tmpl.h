@@ -120,7 +120,8 @@ static void dense_backward_weight(const struct cr_conv *c, struct cr_samples s, 
         const float *in = x + (size_t)i * (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
         float *const lane = acc + (size_t)(i % 16) * chains;
         if (c->pad) {
-            copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, all_round(c), in, (size_t)(c->in_h * c->in_w), bordered);
+            copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, all_round(c), in, (size_t)(c->in_h * c->in_w),
+                          bordered);
             in = bordered;
         }
         turn(c->out_c, positions, dy + (size_t)i * (size_t)c->out_c * positions, positions, dyt, step);

@@ -90,7 +90,8 @@ size_t cr_gemm_scratch(const struct cr_gemm_kernels *kernels, size_t m, size_t n
     return floats_of_a(kernels, m, k) + floats_of_b(kernels, m, n, k);
 }
 
-/* Packing pays where elements are used often enough, and where they lie so that they evict each other from the cache. */
+/* Packing pays where elements are used often enough, and where they lie so that they evict each other from the
+ * cache. */
 static int worth_packing_a(const struct cr_gemm *g)
 {
     enum { COLUMNS = 512, COLUMNS_OF_CLASH = 64, CLASH = 1024 };
