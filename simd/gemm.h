@@ -13,8 +13,8 @@
 #include <stddef.h>
 
 /* Writes a part of a B that is not stored, such as the patches of an image:
- * to[p * step + j] = b[from_p + p][from_j + j] for 0 <= p < k, 0 <= j < n. Each element is asked for once for every
- * block of kernel->mc rows of C. */
+ * to[p * step + j] = b[from_p + p][from_j + j] for 0 <= p < k, 0 <= j < n. Each element is asked for once, with
+ * cr_gemm_share once by each thread whose part of C is in its column. */
 typedef void cr_gemm_fill_fn(const void *what, size_t from_p, size_t k, size_t from_j, size_t n, float *to,
                              size_t step);
 
