@@ -192,7 +192,8 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
         cr_profile_mark(w->profile, CR_SPAN_WAIT);
 
         const int busy = atomic_load_explicit(&r->busy_count, memory_order_relaxed);
-        uint32_t *const sum = r->busy[0];
+        uint32_t *const sum = busy ? r->busy[0] : s->worker[0]->sum;
+        if (busy == 0) memset(sum + from, 0, (to - from) * sizeof *sum); /* this rank had no block to do */
         if (busy > 1) s->kernels->sum(from, to, busy, r->busy, sum);
         if (t == 0) {
             s->loss_sum = 0;

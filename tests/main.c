@@ -29,6 +29,7 @@ static const struct {
     { "synth", synth_suite },
     { "picture", picture_suite },
     { "gradient", gradient_suite },
+    { "ranks", ranks_suite },
     { "torch", torch_suite },
     { NULL, NULL },
 };

@@ -18,6 +18,7 @@ Suite *data_suite(void);
 Suite *synth_suite(void);
 Suite *picture_suite(void);
 Suite *gradient_suite(void);
+Suite *ranks_suite(void);
 Suite *torch_suite(void);
 
 #endif

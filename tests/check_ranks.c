@@ -1,0 +1,137 @@
+/* One run, one result, for any number of ranks: the training loop over the in-process world of dist/loop.h. */
+#define _POSIX_C_SOURCE 200809L
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rng.h"
+#include "core/scale.h"
+#include "core/stepper.h"
+#include "dist/loop.h"
+#include "tests/suites.h"
+
+enum { SIDE = 12, IMAGES = 90, CLASSES = 5, STEPS = 12, MOST_RANKS = 8 };
+
+static const char text[] = "input 1x12x12\nconv 4 3x3\nrelu\nmaxpool 2x2\nlinear 9\ntanh\nlinear 5\nsoftmax\n";
+
+struct world {
+    struct cr_net net;
+    struct cr_split train;
+    struct cr_train_options options;
+    struct cr_plan plan;
+    struct cr_loop *loop;
+    int ranks, threads;
+};
+
+struct rank {
+    const struct world *world;
+    int number, status;
+    uint64_t redone;
+    char weights[65], state[65];
+};
+
+static void *run_rank(void *argument)
+{
+    struct rank *r = argument;
+    const struct world *w = r->world;
+    struct cr_error e;
+    struct cr_state state;
+    struct cr_stepper *s = aligned_alloc(64, (sizeof *s + 63) / 64 * 64);
+    struct cr_comm comm = w->ranks > 1 ? cr_loop_comm(w->loop, r->number) : cr_comm_solo();
+
+    r->status = cr_state_alloc(&state, &w->net, 1, &e);
+    if (r->status < 0) return NULL;
+    cr_net_init(&w->net, 3, state.params);
+    for (int i = 0; i < w->net.tensors; i++) state.scale[i] = CR_SCALE_UNSET;
+    state.normalization.scale[0] = 1.0f / 64;
+    state.normalization.shift[0] = -2;
+    *s = (struct cr_stepper){
+        .options = &w->options, .net = &w->net, .train = &w->train, .kernels = cr_kernels(), .plan = &w->plan,
+        .state = &state, .comm = &comm,
+    };
+    r->status = cr_stepper_init(s, w->threads, &e);
+    if (r->status == 0) r->status = cr_stepper_run(s, STEPS, NULL, NULL, &e);
+    cr_net_hash(&w->net, state.params, r->weights);
+    cr_state_hash(&state, &w->net, r->state);
+    r->redone = state.redone;
+    cr_stepper_free(s);
+    cr_state_free(&state);
+    free(s);
+    return NULL;
+}
+
+/* The hashes of a run of so many ranks; all its ranks must agree. */
+static struct rank run_world(long batch, long block, int ranks, int threads)
+{
+    static uint8_t images[IMAGES * SIDE * SIDE], labels[IMAGES];
+    struct world w = { .ranks = ranks, .threads = threads,
+                       .train = { .images = images, .labels = labels, .count = IMAGES } };
+    struct rank rank[MOST_RANKS];
+    pthread_t thread[MOST_RANKS];
+    struct cr_error e;
+
+    for (uint64_t i = 0; i < IMAGES; i++) {
+        labels[i] = (uint8_t)(i % CLASSES);
+        for (uint64_t k = 0; k < SIDE * SIDE; k++) {
+            uint32_t word[4];
+            cr_random(5, CR_RNG_TEST, i, k, word);
+            images[i * SIDE * SIDE + k] = (uint8_t)(word[0] % 128 + (k % CLASSES == i % CLASSES ? 100 : 0));
+        }
+    }
+    ck_assert_msg(cr_net_parse(&w.net, "ranks", "ranks.net", text, &e) == 0, "%s", e.text);
+    cr_train_defaults(&w.options);
+    w.options.batch = batch;
+    w.options.block = block;
+    w.options.steps = STEPS;
+    ck_assert_msg(cr_plan_init(&w.plan, &w.options, IMAGES, &e) == 0, "%s", e.text);
+    w.loop = cr_loop_new(ranks);
+    for (int i = 0; i < ranks; i++) {
+        rank[i] = (struct rank){ .world = &w, .number = i };
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, run_rank, &rank[i]), 0);
+    }
+    for (int i = 0; i < ranks; i++) pthread_join(thread[i], NULL);
+    cr_loop_free(w.loop);
+    cr_net_free(&w.net);
+    for (int i = 0; i < ranks; i++) {
+        ck_assert_int_eq(rank[i].status, 0);
+        ck_assert_str_eq(rank[i].weights, rank[0].weights);
+        ck_assert_str_eq(rank[i].state, rank[0].state);
+    }
+    return rank[0];
+}
+
+/* Batches of many blocks, of fewer blocks than ranks, and one that leaves a smaller last batch. */
+static const long shape[][2] = { { 40, 4 }, { 7, 1 }, { 32, 16 }, { 1, 1 } };
+
+START_TEST(ranks)
+{
+    const long batch = shape[_i][0], block = shape[_i][1];
+    const struct rank alone = run_world(batch, block, 1, 1);
+    for (int n = 1; n <= 5; n += n == 3 ? 2 : 1)
+        for (int threads = 1; threads <= 2; threads++) {
+            const struct rank r = run_world(batch, block, n, threads);
+            ck_assert_msg(!strcmp(r.weights, alone.weights) && !strcmp(r.state, alone.state) &&
+                              r.redone == alone.redone,
+                          "batch %ld in blocks of %ld: %d ranks of %d threads end elsewhere", batch, block, n, threads);
+        }
+}
+END_TEST
+
+START_TEST(another_block)
+{
+    const struct rank a = run_world(40, 4, 2, 1), b = run_world(40, 5, 2, 1);
+    ck_assert_str_ne(a.weights, b.weights);
+}
+END_TEST
+
+Suite *ranks_suite(void)
+{
+    Suite *s = suite_create("ranks");
+    TCase *t = tcase_create("ranks");
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, ranks, 0, sizeof shape / sizeof *shape);
+    tcase_add_test(t, another_block);
+    suite_add_tcase(s, t);
+    return s;
+}
