@@ -63,8 +63,9 @@ static void single_taps(int taps, int vectors, const struct field *f, const floa
     }
 }
 
-/* Turn `rows` rows of n values into n rows of `rows` values. from_step, to_step: floats from a row to the next. */
-static void turn(int rows, size_t n, const float *from, size_t from_step, float *to, size_t to_step)
+/* Turn `rows` rows of n values into n rows of `rows` values. from_step, to_step: floats from a row to the next. room:
+ * a row of `to` has room for whole vectors, and gets zeros behind its values. */
+static void turn(int rows, size_t n, const float *from, size_t from_step, float *to, size_t to_step, int room)
 {
     for (int r = 0; r < rows; r += VL) {
         const int count = imin(VL, rows - r);
@@ -75,13 +76,16 @@ static void turn(int rows, size_t n, const float *from, size_t from_step, float 
             UNROLL for (int k = 0; k < VL; k++)
                 square[k] = k < count ? vf_load(first + (size_t)k * from_step + i) : vf_zero();
             vf_transpose(square);
-            if (count == VL)
+            if (count == VL || room)
                 UNROLL for (int k = 0; k < VL; k++) vf_store(to + (i + (size_t)k) * to_step + r, square[k]);
             else
                 UNROLL for (int k = 0; k < VL; k++) vf_store_n(to + (i + (size_t)k) * to_step + r, square[k], count);
         }
-        for (; i < n; i++)
-            for (int k = 0; k < count; k++) to[i * to_step + (size_t)(r + k)] = first[(size_t)k * from_step + i];
+        for (; i < n; i++) {
+            float *const row = to + i * to_step + (size_t)r;
+            if (room) vf_store(row, vf_zero());
+            for (int k = 0; k < count; k++) row[k] = first[(size_t)k * from_step + i];
+        }
     }
 }
 
@@ -114,7 +118,6 @@ static void dense_backward_weight(const struct cr_conv *c, struct cr_samples s, 
     float *const bordered = (float *)(void *)(offset + ((size_t)taps + 7) / 8 * 8);
     struct tap tap = { 0, 0, 0 };
 
-    put_zeros(dyt, positions * step); /* channels that fill the last vector */
     for (int t = 0; t < taps; t++) offset[t] = next_tap(&tap, c, plane, width, 1);
     for (int i = 0; i < s.n; i++) {
         const float *in = x + (size_t)i * (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
@@ -124,7 +127,7 @@ static void dense_backward_weight(const struct cr_conv *c, struct cr_samples s, 
                           bordered);
             in = bordered;
         }
-        turn(c->out_c, positions, dy + (size_t)i * (size_t)c->out_c * positions, positions, dyt, step);
+        turn(c->out_c, positions, dy + (size_t)i * (size_t)c->out_c * positions, positions, dyt, step, 1);
         for (size_t o = 0; o < step; o += 2 * VL)
             single_taps(taps, o + VL < step ? 2 : 1, &f, in, offset, dyt + o, step, lane + o, step, i >= 16);
         for (size_t o = 0; o < step; o += VL) {
@@ -135,7 +138,7 @@ static void dense_backward_weight(const struct cr_conv *c, struct cr_samples s, 
         }
     }
     single_tree(acc, chains, lanes);
-    turn(taps, (size_t)c->out_c, acc, step, dw, (size_t)taps);
+    turn(taps, (size_t)c->out_c, acc, step, dw, (size_t)taps, 0);
     put_copy(db, acc + (size_t)taps * step, (size_t)c->out_c);
 }
 

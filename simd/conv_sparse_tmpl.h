@@ -88,15 +88,24 @@ static inline __attribute__((always_inline)) void spike_rows(const int n, struct
 /* Any number of rows; the bias comes after the last. */
 static void spike_all_rows(int rows, struct spikes spikes, size_t count, const float *x, const size_t *row, float *acc)
 {
-    for (; rows > SPIKE_ROWS; rows -= SPIKE_ROWS, row += SPIKE_ROWS, acc += SPIKE_ROWS * VL)
-        spike_rows(SPIKE_ROWS, spikes, count, x, row, acc, 0);
-    if (rows == SPIKE_ROWS) {
-        spike_rows(SPIKE_ROWS, spikes, count, x, row, acc, 1);
-        return;
+    while (rows > 0) {
+        const int n = rows >= SPIKE_ROWS ? SPIKE_ROWS : rows >= 5 ? 5 : 1, last = rows == n;
+        if (n == SPIKE_ROWS && last)
+            spike_rows(SPIKE_ROWS, spikes, count, x, row, acc, 1);
+        else if (n == SPIKE_ROWS)
+            spike_rows(SPIKE_ROWS, spikes, count, x, row, acc, 0);
+        else if (n == 5 && last)
+            spike_rows(5, spikes, count, x, row, acc, 1);
+        else if (n == 5)
+            spike_rows(5, spikes, count, x, row, acc, 0);
+        else if (last)
+            spike_rows(1, spikes, count, x, row, acc, 1);
+        else
+            spike_rows(1, spikes, count, x, row, acc, 0);
+        rows -= n;
+        row += n;
+        acc += n * VL;
     }
-    for (; rows > 5; rows -= 5, row += 5, acc += 5 * VL) spike_rows(5, spikes, count, x, row, acc, 0);
-    for (; rows > 1; rows--, row++, acc += VL) spike_rows(1, spikes, count, x, row, acc, 0);
-    spike_rows(1, spikes, count, x, row, acc, 1);
 }
 
 static void sparse_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
@@ -159,9 +168,8 @@ static void sparse_backward_input(const struct cr_conv *c, struct cr_samples s, 
     float *const packed = canvas + v.plane * pixel;            /* (out channel, tap, channel) */
     const struct spikes spikes = spikes_in(packed + (size_t)c->out_c * area * pixel, positions);
 
-    put_zeros(packed, (size_t)c->out_c * area * pixel);
     for (int o = 0; o < c->out_c; o++)
-        turn(c->in_c, area, w + (size_t)o * (size_t)c->in_c * area, area, packed + (size_t)o * area * pixel, pixel);
+        turn(c->in_c, area, w + (size_t)o * (size_t)c->in_c * area, area, packed + (size_t)o * area * pixel, pixel, 1);
     for (int i = 0; i < s.n; i++, dx += (size_t)c->in_c * plane) {
         put_zeros(canvas, v.plane * pixel);
         for (int o = 0; o < c->out_c; o++, dy += positions) {
@@ -173,7 +181,7 @@ static void sparse_backward_input(const struct cr_conv *c, struct cr_samples s, 
         }
         for (int y = 0; y < c->in_h; y++)
             turn(c->in_w, (size_t)c->in_c, canvas + ((size_t)(y + c->pad) * v.width + (size_t)c->pad) * pixel, pixel,
-                 dx + (size_t)(y * c->in_w), plane);
+                 dx + (size_t)(y * c->in_w), plane, 0);
     }
 }
 

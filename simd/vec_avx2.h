@@ -25,18 +25,44 @@ static inline vf vf_zero(void) { return _mm256_setzero_ps(); }
 static inline vf vf_set1(float a) { return _mm256_set1_ps(a); }
 static inline vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
-/* Masked access is slow here, and compilers do not see when a constant n makes the mask full. */
+/* The first n lanes. AVX2's masked stores are slow on some processors: there stores of 4, of 2 and of 1 take turns.
+ * And compilers do not see when a constant n makes the mask full. */
 #define ALL_LANES(n) (__builtin_constant_p(n) && (n) == VL)
 static inline vf vf_load_n(const float *p, int n)
 {
-    return ALL_LANES(n) ? vf_load(p) : _mm256_maskload_ps(p, vec_first(n));
+    if (ALL_LANES(n)) return vf_load(p);
+#ifdef __AVX512VL__
+    return _mm256_maskz_loadu_ps((__mmask8)((1u << n) - 1u), p);
+#else
+    return _mm256_maskload_ps(p, vec_first(n));
+#endif
 }
 static inline void vf_store_n(float *p, vf a, int n)
 {
-    if (ALL_LANES(n))
+    if (ALL_LANES(n)) {
         vf_store(p, a);
-    else
-        _mm256_maskstore_ps(p, vec_first(n), a);
+        return;
+    }
+#ifdef __AVX512VL__
+    _mm256_mask_storeu_ps(p, (__mmask8)((1u << n) - 1u), a);
+#else
+    __m128 rest = _mm256_castps256_ps128(a);
+    if (n & 8) {
+        vf_store(p, a);
+        return;
+    }
+    if (n & 4) {
+        _mm_storeu_ps(p, rest);
+        rest = _mm256_extractf128_ps(a, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)(void *)p, rest);
+        rest = _mm_movehl_ps(rest, rest);
+        p += 2;
+    }
+    if (n & 1) _mm_store_ss(p, rest);
+#endif
 }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
@@ -57,15 +83,9 @@ static inline vi vi_load(const void *p) { return _mm256_loadu_si256((const __m25
 static inline void vi_store(void *p, vi a) { _mm256_storeu_si256((__m256i *)p, a); }
 static inline vi vi_load_n(const void *p, int n)
 {
-    return ALL_LANES(n) ? vi_load(p) : _mm256_maskload_epi32((const int *)p, vec_first(n));
+    return vf_as_i(vf_load_n((const float *)p, n));
 }
-static inline void vi_store_n(void *p, vi a, int n)
-{
-    if (ALL_LANES(n))
-        vi_store(p, a);
-    else
-        _mm256_maskstore_epi32((int *)p, vec_first(n), a);
-}
+static inline void vi_store_n(void *p, vi a, int n) { vf_store_n((float *)p, vi_as_f(a), n); }
 static inline vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 static inline vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 static inline vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
