@@ -68,9 +68,10 @@ static inline void sgd_step(const uint32_t *q, const struct cr_sgd *o, float *w,
 
 void ISA(cr_sgd)(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, float *v)
 {
+    const struct cr_sgd own = *o; /* which stores to w cannot change, so it stays in registers */
     const size_t whole = n / VL * VL;
     const int rest = (int)(n - whole);
 
-    for (size_t i = 0; i < whole; i += VL) sgd_step(q + i, o, w + i, v ? v + i : NULL, VL);
-    if (rest) sgd_step(q + whole, o, w + whole, v ? v + whole : NULL, rest);
+    for (size_t i = 0; i < whole; i += VL) sgd_step(q + i, &own, w + i, v ? v + i : NULL, VL);
+    if (rest) sgd_step(q + whole, &own, w + whole, v ? v + whole : NULL, rest);
 }
