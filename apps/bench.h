@@ -25,16 +25,6 @@ struct cr_bench_args {
         .name = "json", .help = "JSON lines on stdout, instead of text", .set = cr_option_switch,                      \
         .offset = offsetof(struct cr_bench_args, json)                                                                 \
     }
-#define CR_BENCH_THREADS(usual)                                                                                        \
-    {                                                                                                                  \
-        .letter = 't', .name = "threads", .argument = "N", .help = "threads", .standard = (usual),                     \
-        .set = cr_option_count, .offset = offsetof(struct cr_bench_args, threads)                                      \
-    }
-#define CR_BENCH_ISA                                                                                                   \
-    {                                                                                                                  \
-        .name = "isa", .argument = "NAME", .help = "instruction set: ref, avx2, avx512 or neon",                       \
-        .standard = "the best", .set = cr_option_isa                                                                   \
-    }
 
 /* The number of threads asked for, or `usual`. -CR_E_USAGE when no machine has as many. */
 int cr_bench_threads(const struct cr_bench_args *a, int usual, struct cr_error *e);

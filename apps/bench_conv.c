@@ -28,8 +28,8 @@ static const struct cr_option options[] = {
       .standard = "16",
       .set = cr_option_count,
       .offset = offsetof(struct conv_args, block) },
-    CR_BENCH_THREADS("1"),
-    CR_BENCH_ISA,
+    CR_OPTION_THREADS(struct cr_bench_args, "1"),
+    CR_OPTION_ISA,
     CR_BENCH_JSON,
     { 0 },
 };
@@ -218,17 +218,15 @@ static int bench(const struct conv_args *a, const struct cr_arguments *words, st
     return rc;
 }
 
+static int body(void *args, const struct cr_arguments *words, struct cr_error *e)
+{
+    return bench(args, words, e);
+}
+
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
     struct conv_args a = { .block = 16 };
-    struct cr_arguments words;
-    int rc = cr_options_parse(self, argc, argv, &a, &words, e);
-    if (words.help)
-        cr_options_help(self, stdout);
-    else if (rc == 0)
-        rc = bench(&a, &words, e);
-    free(words.word);
-    return rc;
+    return cr_options_run(self, argc, argv, &a, body, e);
 }
 
 const struct cr_command cr_command_bench_conv = {

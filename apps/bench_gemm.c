@@ -20,7 +20,12 @@ static const char *const standard_products[] = {
     "12x64x150",      "64x100x192",     "20x576x25",   "50x64x500",   "64x784x288",  "128x196x576", "64x500x800",
 };
 
-static const struct cr_option options[] = { CR_BENCH_THREADS("1"), CR_BENCH_ISA, CR_BENCH_JSON, { 0 } };
+static const struct cr_option options[] = {
+    CR_OPTION_THREADS(struct cr_bench_args, "1"),
+    CR_OPTION_ISA,
+    CR_BENCH_JSON,
+    { 0 },
+};
 
 /* ---- one product ---- */
 
@@ -232,17 +237,15 @@ static int bench(const struct cr_bench_args *a, const struct cr_arguments *words
     return rc;
 }
 
+static int body(void *args, const struct cr_arguments *words, struct cr_error *e)
+{
+    return bench(args, words, e);
+}
+
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
     struct cr_bench_args a = { 0 };
-    struct cr_arguments words;
-    int rc = cr_options_parse(self, argc, argv, &a, &words, e);
-    if (words.help)
-        cr_options_help(self, stdout);
-    else if (rc == 0)
-        rc = bench(&a, &words, e);
-    free(words.word);
-    return rc;
+    return cr_options_run(self, argc, argv, &a, body, e);
 }
 
 const struct cr_command cr_command_bench_gemm = {

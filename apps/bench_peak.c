@@ -104,7 +104,11 @@ static struct cr_rate memory_rate(float *array, size_t floats, int threads, cr_b
 
 /* ---- the command ---- */
 
-static const struct cr_option options[] = { CR_BENCH_THREADS("one per core"), CR_BENCH_JSON, { 0 } };
+static const struct cr_option options[] = {
+    CR_OPTION_THREADS(struct cr_bench_args, "one per core"),
+    CR_BENCH_JSON,
+    { 0 },
+};
 
 static void say(struct cr_log *log, const char *what, const char *isa, int threads, const char *unit, double value,
                 double wall)
@@ -175,17 +179,16 @@ static int bench(const struct cr_bench_args *a, struct cr_error *e)
     return rc;
 }
 
+static int body(void *args, const struct cr_arguments *words, struct cr_error *e)
+{
+    (void)words;
+    return bench(args, e);
+}
+
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
     struct cr_bench_args a = { 0 };
-    struct cr_arguments words;
-    int rc = cr_options_parse(self, argc, argv, &a, &words, e);
-    if (words.help)
-        cr_options_help(self, stdout);
-    else if (rc == 0)
-        rc = bench(&a, e);
-    free(words.word);
-    return rc;
+    return cr_options_run(self, argc, argv, &a, body, e);
 }
 
 const struct cr_command cr_command_bench_peak = {

@@ -1,7 +1,6 @@
 /* corering bench step NET: training as `corering train` does it, on made-up images in memory, without checkpoints. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -32,8 +31,8 @@ static const struct cr_option options[] = {
       .standard = "by batch size",
       .set = cr_option_text,
       .offset = offsetof(struct step_args, block) },
-    CR_BENCH_THREADS("one per core"),
-    CR_BENCH_ISA,
+    CR_OPTION_THREADS(struct cr_bench_args, "one per core"),
+    CR_OPTION_ISA,
     CR_BENCH_JSON,
     { 0 },
 };
@@ -139,23 +138,19 @@ static int bench(const struct step_args *a, const struct cr_net *net, struct cr_
     return rc;
 }
 
+static int body(void *args, const struct cr_arguments *words, struct cr_error *e)
+{
+    struct cr_net net;
+    CR_TRY(cr_find_net(&net, words->word[0], e));
+    const int rc = bench(args, &net, e);
+    cr_net_free(&net);
+    return rc;
+}
+
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
     struct step_args a = { 0 };
-    struct cr_arguments words;
-    int rc = cr_options_parse(self, argc, argv, &a, &words, e);
-    if (words.help) {
-        cr_options_help(self, stdout);
-    } else if (rc == 0) {
-        struct cr_net net;
-        rc = cr_find_net(&net, words.word[0], e);
-        if (rc == 0) {
-            rc = bench(&a, &net, e);
-            cr_net_free(&net);
-        }
-    }
-    free(words.word);
-    return rc;
+    return cr_options_run(self, argc, argv, &a, body, e);
 }
 
 const struct cr_command cr_command_bench_step = {

@@ -4,7 +4,6 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -74,17 +73,15 @@ static int run_script(const struct get_args *a, const char *name, struct cr_erro
     return cr_fail(e, network ? CR_E_PEER : CR_E_IO, "data set %s is not here; the lines above say why", name);
 }
 
+static int get(void *args, const struct cr_arguments *words, struct cr_error *e)
+{
+    return run_script(args, words->word[0], e);
+}
+
 static int run_get(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
     struct get_args a = { 0 };
-    struct cr_arguments words;
-    int rc = cr_options_parse(self, argc, argv, &a, &words, e);
-    if (words.help)
-        cr_options_help(self, stdout);
-    else if (rc == 0)
-        rc = run_script(&a, words.word[0], e);
-    free(words.word);
-    return rc;
+    return cr_options_run(self, argc, argv, &a, get, e);
 }
 
 const struct cr_command cr_command_data_get = {
@@ -143,17 +140,15 @@ static int synth(const struct synth_args *a, const char *folder, struct cr_error
     return 0;
 }
 
+static int draw(void *args, const struct cr_arguments *words, struct cr_error *e)
+{
+    return synth(args, words->word[0], e);
+}
+
 static int run_synth(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
     struct synth_args a = { .seed = 1, .train = 60000, .test = 10000 };
-    struct cr_arguments words;
-    int rc = cr_options_parse(self, argc, argv, &a, &words, e);
-    if (words.help)
-        cr_options_help(self, stdout);
-    else if (rc == 0)
-        rc = synth(&a, words.word[0], e);
-    free(words.word);
-    return rc;
+    return cr_options_run(self, argc, argv, &a, draw, e);
 }
 
 const struct cr_command cr_command_data_synth = {

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -144,16 +143,15 @@ static int info(const char *word, struct cr_error *e)
     return info_net(word, e);
 }
 
+static int tell(void *args, const struct cr_arguments *words, struct cr_error *e)
+{
+    (void)args;
+    return info(words->word[0], e);
+}
+
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
-    struct cr_arguments words;
-    int rc = cr_options_parse(self, argc, argv, NULL, &words, e);
-    if (words.help)
-        cr_options_help(self, stdout);
-    else if (rc == 0)
-        rc = info(words.word[0], e);
-    free(words.word);
-    return rc;
+    return cr_options_run(self, argc, argv, NULL, tell, e);
 }
 
 const struct cr_command cr_command_info = {

@@ -1,6 +1,5 @@
 /* corering nets: the built-in networks, or the text of one. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "apps/builtin.h"
@@ -40,16 +39,15 @@ static int print_text(const char *name, struct cr_error *e)
     return 0;
 }
 
+static int nets(void *args, const struct cr_arguments *words, struct cr_error *e)
+{
+    (void)args;
+    return words->count == 1 ? print_text(words->word[0], e) : list(e);
+}
+
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
-    struct cr_arguments words;
-    int rc = cr_options_parse(self, argc, argv, NULL, &words, e);
-    if (words.help)
-        cr_options_help(self, stdout);
-    else if (rc == 0)
-        rc = words.count == 1 ? print_text(words.word[0], e) : list(e);
-    free(words.word);
-    return rc;
+    return cr_options_run(self, argc, argv, NULL, nets, e);
 }
 
 const struct cr_command cr_command_nets = {

@@ -244,3 +244,16 @@ void cr_options_help(const struct cr_command *c, FILE *out)
     print_option(c, &help_option, out);
     if (c->examples) fprintf(out, "\nExamples:\n%s", c->examples);
 }
+
+int cr_options_run(const struct cr_command *c, int argc, char **argv, void *args, cr_command_body *body,
+                   struct cr_error *e)
+{
+    struct cr_arguments words;
+    int rc = cr_options_parse(c, argc, argv, args, &words, e);
+    if (words.help)
+        cr_options_help(c, stdout);
+    else if (rc == 0)
+        rc = body(args, &words, e);
+    free(words.word);
+    return rc;
+}

@@ -57,6 +57,23 @@ struct cr_arguments {
 int cr_options_parse(const struct cr_command *c, int argc, char **argv, void *target, struct cr_arguments *a,
                      struct cr_error *e);
 
+/* What most commands are: words taken apart into args, then the help or body(args, words, e). */
+typedef int cr_command_body(void *args, const struct cr_arguments *words, struct cr_error *e);
+int cr_options_run(const struct cr_command *c, int argc, char **argv, void *args, cr_command_body *body,
+                   struct cr_error *e);
+
+/* Rows of option tables that several commands have. type: their arguments, with a member `long threads`. */
+#define CR_OPTION_THREADS(type, usual)                                                                                 \
+    {                                                                                                                  \
+        .letter = 't', .name = "threads", .argument = "N", .help = "threads", .standard = (usual),                     \
+        .set = cr_option_count, .offset = offsetof(type, threads)                                                      \
+    }
+#define CR_OPTION_ISA                                                                                                  \
+    {                                                                                                                  \
+        .name = "isa", .argument = "NAME", .help = "instruction set: ref, avx2, avx512 or neon",                       \
+        .standard = "the best", .set = cr_option_isa                                                                   \
+    }
+
 /* The text of `corering COMMAND --help`. */
 void cr_options_help(const struct cr_command *c, FILE *out);
 

@@ -5,7 +5,7 @@
  *   vf_load_n, vf_store_n, vi_load_n, vi_store_n   the first n lanes only (n <= VL); loads fill the rest with 0 and
  *                  neither touches memory beyond
  *   vf_fma(a, b, c)  a*b + c, rounded once          vf_select(m, a, b)  m ? a : b
- *   vm_andnot(a, b)  not a, and b                   vf_to_i  round to nearest even (range is the caller's duty)
+ *   vf_to_i          round to nearest even (range is the caller's duty)
  *   vf_from_u8(p)    VL bytes as floats
  *   vf_transpose(r)  VL vectors as a square, rows become columns (not in vec_ref.h)
  *   vb               16 bytes; vb_zip_low, vb_zip_high  a0 b0 a1 b1 .. a7 b7, and a8 b8 .. (not in vec_ref.h)
@@ -44,8 +44,6 @@ static inline vf vf_abs(vf a) { return _mm512_abs_ps(a); }
 static inline vm vf_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 static inline vm vf_ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
 static inline vm vf_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
-static inline vm vm_and(vm a, vm b) { return (vm)(a & b); }
-static inline vm vm_andnot(vm a, vm b) { return (vm)(~a & b); }
 static inline vm vm_or(vm a, vm b) { return (vm)(a | b); }
 static inline vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 
@@ -57,7 +55,6 @@ static inline void vi_store_n(void *p, vi a, int n) { _mm512_mask_storeu_epi32(p
 static inline vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 static inline vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 static inline vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
-static inline vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
 static inline vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); } /* signed */
 #define vi_shl(a, k) _mm512_slli_epi32(a, k)
 #define vi_shr(a, k) _mm512_srli_epi32(a, k) /* logical */

@@ -40,8 +40,6 @@ static inline vf vf_abs(vf a) { return vabsq_f32(a); }
 static inline vm vf_gt(vf a, vf b) { return vcgtq_f32(a, b); }
 static inline vm vf_ge(vf a, vf b) { return vcgeq_f32(a, b); }
 static inline vm vf_eq(vf a, vf b) { return vceqq_f32(a, b); }
-static inline vm vm_and(vm a, vm b) { return vandq_u32(a, b); }
-static inline vm vm_andnot(vm a, vm b) { return vbicq_u32(b, a); }
 static inline vm vm_or(vm a, vm b) { return vorrq_u32(a, b); }
 static inline vf vf_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
 
@@ -63,7 +61,6 @@ static inline void vi_store_n(void *p, vi a, int n)
 static inline vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
 static inline vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
 static inline vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
-static inline vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
 static inline vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
 #define vi_shl(a, k) vshlq_n_s32(a, k)
 #define vi_shr(a, k) vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a), k))

@@ -33,8 +33,6 @@ static inline vf vf_abs(vf a) { return vi_as_f(vf_as_i(a) & 0x7fffffff); }
 static inline vm vf_gt(vf a, vf b) { return a > b; }
 static inline vm vf_ge(vf a, vf b) { return a >= b; }
 static inline vm vf_eq(vf a, vf b) { return a == b; }
-static inline vm vm_and(vm a, vm b) { return a & b; }
-static inline vm vm_andnot(vm a, vm b) { return ~a & b & 1; } /* not a, and b */
 static inline vm vm_or(vm a, vm b) { return a | b; }
 static inline vf vf_select(vm m, vf a, vf b) { return m ? a : b; }
 
@@ -46,7 +44,6 @@ static inline void vi_store_n(void *p, vi a, int n) { if (n > 0) vi_store(p, a);
 static inline vi vi_add(vi a, vi b) { return (vi)((uint32_t)a + (uint32_t)b); }
 static inline vi vi_sub(vi a, vi b) { return (vi)((uint32_t)a - (uint32_t)b); }
 static inline vi vi_and(vi a, vi b) { return a & b; }
-static inline vi vi_or(vi a, vi b) { return a | b; }
 static inline vi vi_max(vi a, vi b) { return a > b ? a : b; } /* signed */
 #define vi_shl(a, k) ((vi)((uint32_t)(a) << (k)))
 #define vi_shr(a, k) ((vi)((uint32_t)(a) >> (k))) /* logical */
