@@ -1,7 +1,7 @@
 #!/bin/bash
-# Process 1 of a test host: makes what the host sees of the machine, starts its sshd, and stays until it is killed, which
-# ends every process of the host. tests/tools/hosts.sh starts it in new namespaces; its arguments:
-#     host_init.sh KIND NAME FOLDER      KIND: switch, launcher or host; FOLDER: its root, or its files where it has none
+# Process 1 of a test host: makes what the host sees of the machine, starts its sshd, and stays until it is killed,
+# which ends every process of the host. tests/tools/hosts.sh starts it in new namespaces:
+#     host_init.sh KIND NAME FOLDER      KIND: switch, launcher or host; FOLDER: its root, for a launcher just its files
 # It answers on descriptor 4 with its process number outside, once everything is there.
 set -eu
 kind=$1 name=$2 folder=$3

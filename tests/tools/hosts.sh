@@ -11,22 +11,22 @@
 #
 # tests/tools/playground does the same for a human who wants to look around.
 #
-# How it is made: a host is a process tree in namespaces of its own (network, processes, mounts, name), whose process 1 is
-# tests/tools/host_init.sh. Cables are veth pairs into a bridge, which stands in a namespace of its own too: the network of
-# the machine is not touched, nothing has a name outside, and two runs at once cannot meet. Every process 1 dies with the
-# script, however that ends (SIGKILL included), and takes its processes, mounts, cards and addresses along. What remains
-# after a SIGKILL is the folder $HOSTS_DIR, inside $WORK, and perhaps an empty control group, which the next run removes.
+# How it is made: a host is a process tree in namespaces of its own (network, processes, mounts, name), whose process 1
+# is tests/tools/host_init.sh. Cables are veth pairs into a bridge, which stands in a namespace of its own too: the
+# machine's network is not touched, nothing has a name outside, and two runs at once cannot meet. Every process 1 dies
+# with the script, however that ends (SIGKILL included), and takes its processes, mounts, cards and addresses along. Only
+# a SIGKILL leaves something: the folder $HOSTS_DIR in $WORK, and perhaps a control group, which the next run removes.
 #
 #     hosts_possible            status 0, or 1 and the reason on stdout
-#     hosts_up N                hosts node1..nodeN (N <= 64) and launcher; sets HOSTS, HOSTS_DIR and the traps that end them
+#     hosts_up N                hosts node1..nodeN (N <= 64) and launcher; sets HOSTS, HOSTS_DIR and traps that end them
 #     hosts_down                ends them all; again is harmless
-#     on HOST COMMAND...        run it there, as root, in the foreground; on a node in / with a clean environment, on the
-#                               launcher in this folder with this environment and a HOME of its own
+#     on HOST COMMAND...        run it there, as root; on a node in / with a clean environment, on the launcher in this
+#                               folder with this environment and a HOME of its own
 #     host_address HOST [4|6]   10.77.0.I or fd77::I; the launcher is number 200
 #     host_folder HOST          where the files of the host lie, seen from here: $(host_folder node1)/root/.cache
 #     reaches FROM TO [PORT]    can a new TCP connection be opened (within 1 s)? PORT [22]
-#     host_pids HOST [PATTERN]  its processes, numbered from here, but for process 1 and the listening sshd; with a PATTERN
-#                               (extended regular expression) only those whose command line matches
+#     host_pids HOST [PATTERN]  its processes, numbered from here, but for process 1 and the listening sshd; with a
+#                               PATTERN (extended regular expression) only those whose command line matches
 #     host_signal SIGNAL HOST [PATTERN]   sends it to them
 #     host_kill HOST [PATTERN]  SIGKILL, until there are none: the kernel still tells the peers (FIN, RST)
 #     host_stop HOST [PATTERN]  SIGSTOP [corering]: hangs, its connections stay
@@ -38,36 +38,36 @@
 # A script that sets its own trap on EXIT after hosts_up calls hosts_down there.
 # shellcheck shell=bash
 
-declare -A hosts_init=()  # process 1 of each host and of the switch, numbered from here
-declare -A hosts_cgroup=() # its control group, while it has one (faults.sh)
+declare -A hosts_init=()   # process 1 of each host and of the switch, numbered from here
+declare -A hosts_cgroup=() # the control group of a host that has one (faults.sh)
+declare -A hosts_cores=()  # the cores of a host that has not all
 HOSTS=() HOSTS_DIR=
+# To stand before a command. Shells start what is in the background with SIGINT ignored: not so here.
+hosts_signals=(env --default-signal=INT --default-signal=QUIT)
+# The same: in new namespaces, dying with the shell that calls it.
+hosts_new=(setpriv --pdeathsig KILL unshare --fork --kill-child --pid --mount --net --uts --ipc)
 hosts_tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 hosts_sshd=/usr/sbin/sshd
 
 hosts_possible() {
-    local tool
+    local tool why
     if [[ $(id -u) != 0 ]]; then echo "namespaces need root"; return 1; fi
-    for tool in unshare nsenter setpriv pivot_root hostname ip tc nft ssh ssh-keygen $hosts_sshd; do
+    for tool in unshare nsenter setpriv setsid pivot_root hostname taskset ip tc nft ssh ssh-keygen $hosts_sshd; do
         command -v "$tool" >/dev/null || { echo "no $tool here (./configure --install-deps=ci)"; return 1; }
     done
-    hosts_unshare bash -c '
-        mount -t proc proc /proc && mount -t sysfs sysfs /sys || { echo "no mounts"; exit 1; }
-        ip link add br0 type bridge && ip link add veth1 type veth peer name veth2 || { echo "no bridge or veth"; exit 1; }
-        nft add table bridge t || { echo "no nftables for bridges"; exit 1; }' 2>/dev/null ||
-        { echo "(in namespaces of our own, in this kernel or container)"; return 1; }
-}
-
-# hosts_unshare COMMAND...: in new namespaces, dying with the shell that calls it.
-hosts_unshare() {
-    setpriv --pdeathsig KILL unshare --fork --kill-child --pid --mount --net --uts --ipc "$@"
+    why=$("${hosts_new[@]}" bash -c '
+        mount -t proc proc /proc && mount -t sysfs sysfs /sys || { echo "mounts"; exit 1; }
+        ip link add br1 type bridge || { echo "bridges"; exit 1; }
+        ip link add veth1 type veth peer name veth2 || { echo "veth pairs"; exit 1; }
+        nft add table bridge t || { echo "nftables for bridges"; exit 1; }' 2>/dev/null) ||
+        { echo "no ${why:-namespaces} in this kernel or container"; return 1; }
 }
 
 # hosts_start KIND NAME: its process 1. What it says goes to NAME.log.
 hosts_start() {
     local ready=$HOSTS_DIR/$2.ready
     mkfifo "$ready"
-    setpriv --pdeathsig KILL unshare --fork --kill-child --pid --mount --net --uts --ipc \
-        bash "$hosts_tools/host_init.sh" "$1" "$2" "$HOSTS_DIR/$2" \
+    "${hosts_new[@]}" "${hosts_signals[@]}" setsid bash "$hosts_tools/host_init.sh" "$1" "$2" "$HOSTS_DIR/$2" \
         4>"$ready" </dev/null >>"$HOSTS_DIR/$2.log" 2>&1 &
     disown
     if ! read -r "hosts_init[$2]" <"$ready"; then
@@ -131,7 +131,7 @@ hosts_client() {
     local etc=$HOSTS_DIR/launcher/etc
     mkdir -p "$etc/ssh" "$HOSTS_DIR/launcher/root"
     ssh-keygen -q -t ed25519 -N '' -C launcher -f "$etc/ssh/id_ed25519" || return 1
-    : >"$etc/resolv.conf" >"$etc/ssh/known_hosts"
+    : >"$etc/resolv.conf"
     printf '%s\n' 'passwd: files' 'group: files' 'shadow: files' 'hosts: files' >"$etc/nsswitch.conf"
     printf '%s\n' "IdentityFile $etc/ssh/id_ed25519" 'IdentitiesOnly yes' 'IdentityAgent none' \
         "UserKnownHostsFile $etc/ssh/known_hosts" 'GlobalKnownHostsFile none' 'UpdateHostKeys no' \
@@ -148,8 +148,8 @@ hosts_known() {
     done >"$HOSTS_DIR/launcher/etc/ssh/known_hosts"
 }
 
-# hosts_cable HOST [2]: from its card eth0 [eth1] to the switch's port HOST [HOST.2]. The card keeps its hardware address
-# over a reboot, as real ones do; no address waits for duplicate detection.
+# hosts_cable HOST [2]: from its card eth0 [eth1] to the switch's port HOST [HOST.2]. The card keeps its hardware
+# address over a reboot, as real ones do; no address waits for duplicate detection.
 hosts_cable() {
     local number=${2:-1} port=$1 card subnet host
     host=$(hosts_number "$1")
@@ -170,7 +170,11 @@ END
 }
 
 hosts_up() {
-    local i host
+    local i host group
+    for group in /sys/fs/cgroup/{,cpu/}corering-hosts.*; do
+        i=${group#*corering-hosts.}
+        [[ ! -d $group || -e /proc/${i%%.*} ]] || rmdir "$group"
+    done
     HOSTS=()
     HOSTS_DIR=$(mktemp -d "${WORK:-${TMPDIR:-/tmp}}/hosts.XXXXXX") || return 1
     trap hosts_down EXIT
@@ -196,7 +200,7 @@ hosts_down() {
     for pid in "${hosts_init[@]}"; do kill -KILL "$pid" 2>/dev/null; done
     for pid in "${hosts_init[@]}"; do hosts_gone "$pid"; done
     for host in "${!hosts_cgroup[@]}"; do rmdir "${hosts_cgroup[$host]}"; done
-    hosts_init=() hosts_cgroup=()
+    hosts_init=() hosts_cgroup=() hosts_cores=() hosts_small=()
     [[ -z $HOSTS_DIR ]] || rm -rf "$HOSTS_DIR"
     HOSTS_DIR=
 }
@@ -224,15 +228,17 @@ host_off() {
 on() {
     local host=$1 enter=(nsenter -t "${hosts_init[$1]}" -m -n -p -u -i --)
     shift
+    [[ -z ${hosts_cores[$host]:-} ]] || enter=(taskset -c "${hosts_cores[$host]}" "${enter[@]}")
     if [[ ${hosts_cgroup[$host]:-} ]]; then
         # shellcheck disable=SC2016 # the inner shell's
         enter=(sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "${hosts_cgroup[$host]}" "${enter[@]}")
     fi
     if [[ $host == launcher ]]; then
         # shellcheck disable=SC2016 # the inner shell's
-        HOME=$HOSTS_DIR/launcher/root "${enter[@]}" sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"
+        HOME=$HOSTS_DIR/launcher/root "${enter[@]}" "${hosts_signals[@]}" sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"
     else
-        "${enter[@]}" env -i HOME=/root USER=root LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
+        "${enter[@]}" "${hosts_signals[@]}" -i HOME=/root USER=root LC_ALL=C \
+            PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
     fi
 }
 
@@ -241,16 +247,23 @@ reaches() {
     on "$1" timeout 1 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "${3:-22}" 2>/dev/null
 }
 
-host_pids() {
-    local init=${hosts_init[$1]} namespace inode path pid line
-    namespace=$(stat -Lc %i "/proc/$init/ns/pid") || return 1
+# host_all HOST: every process of a host, numbered from here.
+host_all() {
+    local namespace inode path
+    namespace=$(stat -Lc %i "/proc/${hosts_init[$1]}/ns/pid") || return 1
     stat -Lc '%i %n' /proc/[0-9]*/ns/pid 2>/dev/null | while read -r inode path; do
-        [[ $inode == "$namespace" ]] || continue
-        pid=${path#/proc/} pid=${pid%/ns/pid}
-        line=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") # of a zombie: nothing
-        [[ $pid == "$init" || -z $line || $line == *sshd*'[listener]'* ]] && continue
-        [[ $line =~ ${2:-.} ]] && echo "$pid"
+        path=${path#/proc/}
+        [[ $inode != "$namespace" ]] || echo "${path%/ns/pid}"
     done
+}
+
+host_pids() {
+    local pid line
+    for pid in $(host_all "$1"); do
+        line=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") # of a zombie: nothing
+        [[ $pid == "${hosts_init[$1]}" || -z $line || $line == *sshd*'[listener]'* ]] && continue
+        [[ $line =~ ${2:-.} ]] && echo "$pid"
+    done 2>/dev/null
     return 0
 }
 
