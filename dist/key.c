@@ -65,8 +65,8 @@ static int read_open(struct cr_key *k, int fd, const char *path, struct cr_error
     if (!S_ISREG(s.st_mode))
         return cr_fail_at(e, CR_E_USAGE, path, 0, 0, -1, "a job key is a regular file; make one with " MAKE_ONE);
     if (s.st_uid != geteuid())
-        return cr_fail_at(e, CR_E_USAGE, path, 0, 0, -1, "the job key belongs to user %ld, corering runs as user %ld: use "
-                          "a file of your own", (long)s.st_uid, (long)geteuid());
+        return cr_fail_at(e, CR_E_USAGE, path, 0, 0, -1, "the job key belongs to user %ld, corering runs as user %ld: "
+                          "use a file of your own", (long)s.st_uid, (long)geteuid());
     if (s.st_mode & 07777 & ~0600u)
         return cr_fail_at(e, CR_E_USAGE, path, 0, 0, -1, "the job key has mode %04o, so others might know it: remove "
                           "it and make a new one with " MAKE_ONE, (unsigned)(s.st_mode & 07777));
@@ -76,8 +76,8 @@ static int read_open(struct cr_key *k, int fd, const char *path, struct cr_error
     if (n < 0)
         rc = cr_fail_at(e, CR_E_IO, path, 0, 0, -1, "cannot read this file: %s", strerror(errno));
     else if (parse(k, text, (size_t)n))
-        rc = cr_fail_at(e, CR_E_USAGE, path, 0, 0, -1, "a job key is 64 hexadecimal digits and nothing else; make one with "
-                        MAKE_ONE);
+        rc = cr_fail_at(e, CR_E_USAGE, path, 0, 0, -1, "a job key is 64 hexadecimal digits and nothing else; make one "
+                        "with " MAKE_ONE);
     cr_wipe(text, sizeof text);
     return rc;
 }
