@@ -36,7 +36,7 @@ void cr_progress_draw(const struct cr_event_progress *p)
     memset(bar, '#', (size_t)(full < 0 ? 0 : full > BAR ? BAR : full));
     bar[BAR] = 0;
     cr_grouped((uint64_t)p->images_per_s, speed);
-    cr_clock(p->eta_seconds, left);
+    cr_clock_text(p->eta_seconds, left);
     const long in_epoch = (long)(100 * (p->step % per_epoch) / per_epoch);
 
     /* From the full line to ever shorter ones, until it fits. A terminal's last column stays free: writing there

@@ -42,7 +42,7 @@ const char *cr_scaled(double n, char text[CR_NUMBER_TEXT])
     return with_unit(n, 1000, unit, 5, text);
 }
 
-const char *cr_clock(double seconds, char text[CR_NUMBER_TEXT])
+const char *cr_clock_text(double seconds, char text[CR_NUMBER_TEXT])
 {
     if (!(seconds >= 0 && seconds < 1e9)) {
         snprintf(text, CR_NUMBER_TEXT, "?");
@@ -58,7 +58,7 @@ const char *cr_clock(double seconds, char text[CR_NUMBER_TEXT])
 
 const char *cr_duration(double seconds, char text[CR_NUMBER_TEXT])
 {
-    if (!(seconds >= 0 && seconds < 60)) return cr_clock(seconds, text);
+    if (!(seconds >= 0 && seconds < 60)) return cr_clock_text(seconds, text);
     snprintf(text, CR_NUMBER_TEXT, "%.1f s", seconds);
     return text;
 }
