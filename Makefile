@@ -31,7 +31,8 @@ TWIN = $(if $(filter yes,$(STATIC)),$(O)/corering-static)
 sources = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/$(1)))
 
 absent = $(if $(filter yes,$(AVX2)),,%_avx2.c) $(if $(filter yes,$(AVX512)),,%_avx512.c) \
-         $(if $(filter yes,$(NEON)),,%_neon.c)
+         $(if $(filter yes,$(NEON)),,%_neon.c) \
+         $(if $(filter x86_64,$(MACHINE)),,%_x86.c) $(if $(filter aarch64,$(MACHINE)),,%_aarch64.c)
 SIMD = $(filter-out $(absent),$(call sources,simd/*.c))
 # The scalar reference is compiled twice, without and with FMA instructions: the same bits, at different speeds.
 REF_FMA = $(if $(filter yes,$(FMA)),$(patsubst %.c,%_fma.o,$(filter %_ref.c,$(SIMD))))
@@ -57,6 +58,8 @@ LIBS = $(ZLIB_LIBS) -lm
 
 $(O)/simd/%_avx2.o: private ISA_FLAGS = -mavx2 -mfma
 $(O)/simd/%_avx512.o: private ISA_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
+$(O)/simd/%_x86.o: private ISA_FLAGS = -msse4.2 -mpclmul
+$(O)/simd/%_aarch64.o: private ISA_FLAGS = -march=armv8-a+crc+crypto
 $(O)/simd/%_ref_fma.o: private ISA_FLAGS = -mfma -DCR_REF_FMA
 $(O)/core/%.o: private ISA_FLAGS = -fopenmp
 $(O)/apps/bench_%.o: private ISA_FLAGS = -fopenmp

@@ -18,6 +18,7 @@ static const struct {
     { "json", json_suite },
     { "number", number_suite },
     { "sha256", sha256_suite },
+    { "crc32c", crc32c_suite },
     { "checkpoint", checkpoint_suite },
     { "safetensors", safetensors_suite },
     { "simd", simd_suite },

@@ -7,6 +7,7 @@ Suite *stop_suite(void);
 Suite *json_suite(void);
 Suite *number_suite(void);
 Suite *sha256_suite(void);
+Suite *crc32c_suite(void);
 Suite *checkpoint_suite(void);
 Suite *safetensors_suite(void);
 Suite *simd_suite(void);
