@@ -7,9 +7,9 @@
 
 enum { CR_NUMBER_TEXT = 32 };
 
-const char *cr_grouped(uint64_t n, char text[CR_NUMBER_TEXT]);       /* 60,000 */
-const char *cr_bytes(double bytes, char text[CR_NUMBER_TEXT]);      /* 87.0 KiB */
-const char *cr_scaled(double n, char text[CR_NUMBER_TEXT]);          /* 1.16 M */
+const char *cr_grouped(uint64_t n, char text[CR_NUMBER_TEXT]);        /* 60,000 */
+const char *cr_bytes(double bytes, char text[CR_NUMBER_TEXT]);        /* 87.0 KiB */
+const char *cr_scaled(double n, char text[CR_NUMBER_TEXT]);           /* 1.16 M */
 const char *cr_clock_text(double seconds, char text[CR_NUMBER_TEXT]); /* 0:04, 3:07, 1:02:45 */
 const char *cr_duration(double seconds, char text[CR_NUMBER_TEXT]);   /* 4.2 s, then like a clock */
 
