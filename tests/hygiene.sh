@@ -18,9 +18,10 @@ check "dist includes only simd and dist" "$(grep -nE '#include "(apps|core|tests
 check "core includes only simd, core and dist/comm.h" \
     "$(grep -nE '#include "(apps|tests|dist)/' core/*.[ch] | grep -v '"dist/comm.h"')"
 
-# The library says nothing, ends nothing, and exports nothing but cr_ names.
+# The library says nothing, ends nothing (but processes it forked itself), and exports nothing but cr_ names.
 check "the library neither prints nor exits" \
-    "$(grep -nE '(^|[^_a-z.>])(printf|fprintf|puts|perror|exit|_exit|abort) ?\(' simd/*.[ch] dist/*.[ch] core/*.[ch])"
+    "$(grep -nE '(^|[^_a-z.>])(printf|fprintf|puts|perror|exit|_exit|abort) ?\(' simd/*.[ch] dist/*.[ch] core/*.[ch] |
+        grep -v '^dist/launch\.c:[0-9]*: *_exit(')"
 check "exported names begin with cr_" \
     "$(nm -g --defined-only "$OBJ/libcorering.a" | awk 'NF == 3 && $3 !~ /^(cr_|__[atu]san|__odr_asan)/ { print $3 }')"
 
