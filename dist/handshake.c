@@ -66,7 +66,7 @@ static int read_hello(struct cr_hello *x, const uint8_t *hello)
 
     /* A build is shown to people: no stranger's control characters on a terminal. */
     for (char *c = x->common.build; *c; c++)
-        if (*c < ' ' || *c > '~') *c = '?';
+        if (*c < ' ' || *c > '~') *c = '.';
     const int sound = channel < CR_CHANNELS && secure <= 1 && key <= 1 && x->rank >= CR_RANK_ARBITER &&
                       x->to >= CR_RANK_ARBITER;
     return sound ? 0 : -1;
@@ -148,7 +148,7 @@ static int check_prefix(const uint8_t *hello, size_t have, struct cr_error *e)
     if (memcmp(hello, magic, have < sizeof magic ? have : sizeof magic) != 0) {
         char began[sizeof magic + 1] = "";
         for (size_t i = 0; i < have && i < sizeof magic; i++)
-            began[i] = (char)(hello[i] >= ' ' && hello[i] <= '~' ? hello[i] : '?');
+            began[i] = (char)(hello[i] >= ' ' && hello[i] <= '~' ? hello[i] : '.');
         return cr_fail(e, CR_E_PEER, "not a corering: it begins with '%s'; something else uses this port", began);
     }
     if (have >= PREFIX && get32(hello, AT_PROTOCOL) != CR_PROTOCOL)
@@ -188,8 +188,8 @@ static int check_agreement(const struct cr_handshake *h, struct cr_error *e)
         return cr_fail(e, CR_E_PEER, "--secure %s, but not %s: give it to all processes of a run or to none",
                        there->secure ? "there" : "here", there->secure ? "here" : "there");
     if (their_key == h->key.none)
-        return cr_fail(e, CR_E_PEER, "a job key %s, but none %s: give --key-file to all processes of a run, or --no-auth "
-                       "to all", their_key ? "there" : "here", their_key ? "here" : "there");
+        return cr_fail(e, CR_E_PEER, "a job key %s, but none %s: give --key-file to all processes of a run, or "
+                       "--no-auth to all", their_key ? "there" : "here", their_key ? "here" : "there");
     if (here->secure && h->key.none)
         return cr_fail(e, CR_E_PEER, "--secure makes its keys from the job key: give --key-file instead of --no-auth");
     return 0;

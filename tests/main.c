@@ -18,6 +18,8 @@ static const struct {
     { "json", json_suite },
     { "number", number_suite },
     { "sha256", sha256_suite },
+    { "hmac", hmac_suite },
+    { "handshake", handshake_suite },
     { "crc32c", crc32c_suite },
     { "checkpoint", checkpoint_suite },
     { "safetensors", safetensors_suite },

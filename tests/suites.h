@@ -7,6 +7,8 @@ Suite *stop_suite(void);
 Suite *json_suite(void);
 Suite *number_suite(void);
 Suite *sha256_suite(void);
+Suite *hmac_suite(void);
+Suite *handshake_suite(void);
 Suite *crc32c_suite(void);
 Suite *checkpoint_suite(void);
 Suite *safetensors_suite(void);
