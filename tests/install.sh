@@ -9,7 +9,7 @@ result() { # NAME, by the status of the command before
 build=${OBJ%/*} # where config.mak is
 prefix=$(sed -n 's/^prefix = //p' "$build/config.mak")
 stage=$WORK/stage
-install() { make -s -C "$build" O="$OBJ" DESTDIR="$stage" "$1" >>"$WORK/log" 2>&1; }
+install() { make -s -C "$build" O="${OBJ##*/}" DESTDIR="$stage" "$1" >>"$WORK/log" 2>&1; }
 
 # a sanitized or emulated build is not what anybody installs
 if test "${OBJ##*/}" != obj || test "${EMULATOR:-}"; then
