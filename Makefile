@@ -219,9 +219,10 @@ INSTALLED = $(BIN)>$(bindir)/corering $(LIB)>$(libdir)/libcorering.a \
             $(O)/corering.pc>$(libdir)/pkgconfig/corering.pc \
             $(foreach f,$(HEADERS),$(srcdir)/$(f)>$(includedir)/corering/$(f)) \
             $(foreach f,$(MAN),$(srcdir)/$(f)>$(mandir)/man1/$(notdir $(f))) \
-            $(foreach f,$(NETS),$(srcdir)/$(f)>$(datadir)/nets/$(notdir $(f)))
+            $(foreach f,$(NETS),$(srcdir)/$(f)>$(datadir)/nets/$(notdir $(f))) \
+            $(foreach f,$(RECIPES),$(srcdir)/$(f)>$(datadir)/recipes/$(notdir $(f)))
 
-## install: put program, library, headers, man pages and nets under --prefix; DESTDIR=DIR goes in front of it
+## install: put program, library, headers, man pages, nets and recipes under --prefix; DESTDIR=DIR goes in front of it
 install: all $(O)/corering.pc
 	@for pair in $(foreach p,$(INSTALLED),'$(p)'); do \
 	    from=$${pair%%>*} to="$(DESTDIR)$${pair#*>}" mode=644; test ! -x "$$from" || mode=755; \
@@ -234,7 +235,7 @@ uninstall:
 	    to="$(DESTDIR)$${pair#*>}"; echo "  RM     $$to"; rm -f "$$to" || exit 1; \
 	done
 	@for d in $(includedir)/corering/simd $(includedir)/corering/dist $(includedir)/corering/core \
-	    $(includedir)/corering $(datadir)/nets $(datadir); do \
+	    $(includedir)/corering $(datadir)/nets $(datadir)/recipes $(datadir); do \
 	    test ! -d "$(DESTDIR)$$d" || rmdir "$(DESTDIR)$$d" || exit 1; \
 	done
 

@@ -13,6 +13,7 @@
 #include "apps/print_net.h"
 #include "apps/print_profile.h"
 #include "apps/progress.h"
+#include "apps/recipe.h"
 #include "apps/signals.h"
 #include "apps/text.h"
 #include "core/eval.h"
@@ -27,7 +28,7 @@ enum { MAX_TRAIN_OPTIONS = 64 };
 /* The command line. Training options are kept as text until net and checkpoint are known, for these give defaults. */
 struct train_args {
     const char *value[MAX_TRAIN_OPTIONS]; /* by the order of cr_train_option_names(); NULL = not given */
-    const char *log, *trace;
+    const char *recipe, *log, *trace;
     int json, quiet, verbose, dry_run, profile;
 };
 
@@ -79,6 +80,12 @@ static const char *library_default(const struct cr_option *o, char buffer[512])
 #define FIELD(member) offsetof(struct train_args, member)
 static const struct cr_option options[] = {
     { .help = "The run" },
+    { .name = "recipe",
+      .argument = "NAME|FILE",
+      .help = "take network, data and settings from a recipe ('corering recipes' lists the built-in ones); what the"
+              " command line says comes before it",
+      .set = cr_option_text,
+      .offset = FIELD(recipe) },
     { .letter = 'b', .name = "batch-size", .argument = "N", .help = "samples per step", .set = set_value },
     { .letter = 'e', .name = "epochs", .argument = "N", .help = "times through the training set", .set = set_value },
     { .name = "steps",
@@ -203,7 +210,7 @@ static const struct cr_option options[] = {
     { 0 },
 };
 
-/* ---- settings: built-in < network < checkpoint < command line ---- */
+/* ---- settings: built-in < network < recipe < checkpoint < command line ---- */
 
 static int apply_checkpoint(struct cr_train_options *o, const char *path, struct cr_error *e)
 {
@@ -230,7 +237,8 @@ static int apply_command_line(struct cr_train_options *o, const struct train_arg
     return 0;
 }
 
-static int settle(struct cr_train_options *o, const struct cr_net *net, const struct train_args *a, struct cr_error *e)
+static int settle(struct cr_train_options *o, const struct cr_net *net, const struct cr_recipe *recipe,
+                  const struct train_args *a, struct cr_error *e)
 {
     struct cr_train_options said;
     cr_train_defaults(&said);
@@ -238,6 +246,7 @@ static int settle(struct cr_train_options *o, const struct cr_net *net, const st
 
     cr_train_defaults(o);
     CR_TRY(cr_train_apply_defaults(o, net, e));
+    CR_TRY(cr_recipe_apply(recipe, o, e));
     if (*said.resume) CR_TRY(apply_checkpoint(o, said.resume, e));
     return apply_command_line(o, a, e);
 }
@@ -407,11 +416,11 @@ static void say_profile(const struct train_args *a, struct outputs *out)
 }
 
 /* With everything open: settle the options, then train or tell the plan. */
-static int train(const struct train_args *a, const struct cr_net *net, const struct cr_data *data, struct outputs *out,
-                 int argc, char **argv, struct cr_error *e)
+static int train(const struct train_args *a, const struct cr_recipe *recipe, const struct cr_net *net,
+                 const struct cr_data *data, struct outputs *out, int argc, char **argv, struct cr_error *e)
 {
     struct cr_train_options o;
-    CR_TRY(settle(&o, net, a, e));
+    CR_TRY(settle(&o, net, recipe, a, e));
     if (a->dry_run) return dry_run(&o, net, data, e);
 
     struct cr_train_result result = { 0 };
@@ -427,16 +436,17 @@ static int train(const struct train_args *a, const struct cr_net *net, const str
     return rc;
 }
 
-static int open_and_train(const struct train_args *a, const struct cr_arguments *words, struct outputs *out, int argc,
-                          char **argv, struct cr_error *e)
+/* words: NET DATA; or, with a recipe, DATA alone or nothing. */
+static int open_and_train(const struct train_args *a, const struct cr_recipe *recipe, const struct cr_arguments *words,
+                          struct outputs *out, int argc, char **argv, struct cr_error *e)
 {
     struct cr_net net;
     struct cr_data data;
-    CR_TRY(cr_find_net(&net, words->word[0], e));
-    int rc = cr_find_data(&data, words->word[1], e);
+    CR_TRY(cr_recipe_find_net(recipe, words->count == 2 ? words->word[0] : NULL, &net, e));
+    int rc = cr_recipe_find_data(recipe, words->count ? words->word[words->count - 1] : NULL, &data, e);
     if (rc == 0) {
         cr_data_measure(&data);
-        rc = train(a, &net, &data, out, argc, argv, e);
+        rc = train(a, recipe, &net, &data, out, argc, argv, e);
         cr_data_close(&data);
     }
     cr_net_free(&net);
@@ -447,6 +457,7 @@ static int run(const struct cr_command *self, int argc, char **argv, struct cr_e
 {
     struct train_args a = { 0 };
     struct cr_arguments words;
+    struct cr_recipe recipe = { 0 };
     struct outputs out = { 0 };
     int rc = cr_options_parse(self, argc, argv, &a, &words, e);
     if (words.help) {
@@ -456,7 +467,9 @@ static int run(const struct cr_command *self, int argc, char **argv, struct cr_e
             rc = open_outputs(&out, &a, e);
         else if (a.json)
             out.on_stdout.out = stdout;
-        if (rc == 0) rc = open_and_train(&a, &words, &out, argc, argv, e);
+        if (rc == 0 && a.recipe) rc = cr_recipe_find(&recipe, a.recipe, e);
+        if (rc == 0) rc = open_and_train(&a, &recipe, &words, &out, argc, argv, e);
+        cr_recipe_free(&recipe);
         rc = close_outputs(&out, &a, rc, e);
     }
     free(words.word);
@@ -473,13 +486,15 @@ const struct cr_command cr_command_train = {
                    "time, never a bit. Defaults stand in brackets; a network may recommend others\n"
                    "('corering info NET' tells).\n\n"
                    "NET    a built-in network ('corering nets' lists them) or a .net file\n"
-                   "DATA   mnist, fashion-mnist, synth, or a folder with IDX files",
+                   "DATA   mnist, fashion-mnist, synth, or a folder with IDX files\n\n"
+                   "With --recipe, both may be left out, or NET alone.",
     .examples = "  corering train lenet5 mnist\n"
                 "  corering train lenet5 mnist -b 128 -r 0.1 --stop \"top1 >= 0.99 or time > 60s\"\n"
+                "  corering train --recipe mnist-99\n"
                 "  corering train my.net data/ --checkpoint run1 --log run1.jsonl\n"
                 "  corering train my.net data/ --resume run1\n",
     .options = options,
-    .least = 2,
+    .least = 0,
     .most = 2,
     .standard = library_default,
     .run = run,

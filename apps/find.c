@@ -40,11 +40,16 @@ static int ends_with(const char *word, const char *ending)
     return n > m && strcmp(word + n - m, ending) == 0;
 }
 
+int cr_is_file(const char *word, const char *ending)
+{
+    return strchr(word, '/') || ends_with(word, ending) || exists(word);
+}
+
 int cr_find_net(struct cr_net *net, const char *word, struct cr_error *e)
 {
     const struct cr_builtin *const b = builtin_net(word);
     if (b) return cr_net_parse(net, b->name, b->name, b->text, e);
-    if (strchr(word, '/') || ends_with(word, ".net") || exists(word)) return cr_net_read(net, word, e);
+    if (cr_is_file(word, ".net")) return cr_net_read(net, word, e);
 
     const char *names[64];
     size_t count = 0;

@@ -14,6 +14,9 @@
 int cr_find_net(struct cr_net *net, const char *word, struct cr_error *e);
 int cr_is_builtin_net(const char *word);
 
+/* Whether a word that is no built-in's name means a file: it has a /, or this ending, or there is one. */
+int cr_is_file(const char *word, const char *ending);
+
 /* DATA: a built-in name (mnist, fashion-mnist, synth) or a folder (a word with a / always is one). A built-in is
  * looked for in $CORERING_DATA/NAME, then in the cache folder. The caller closes. -CR_E_INPUT says which command
  * brings the data when it is not there. */

@@ -50,7 +50,7 @@ works "--version" '^corering [0-9]' --version
 works "--help" 'train NET DATA' --help
 works "help" 'train NET DATA' help
 sed 's/\\-/-/g' "$SRCDIR/apps/man/corering.1" >manual
-for command in train test predict info "data get" "data synth" nets; do
+for command in train test predict info "data get" "data synth" nets recipes; do
     # shellcheck disable=SC2086 # two words
     works "$command --help" "^Usage: corering $command" $command --help
     # shellcheck disable=SC2086
