@@ -33,6 +33,7 @@ static const struct {
     { "picture", picture_suite },
     { "gradient", gradient_suite },
     { "ranks", ranks_suite },
+    { "address", address_suite },
     { "torch", torch_suite },
     { NULL, NULL },
 };

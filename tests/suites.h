@@ -22,6 +22,7 @@ Suite *synth_suite(void);
 Suite *picture_suite(void);
 Suite *gradient_suite(void);
 Suite *ranks_suite(void);
+Suite *address_suite(void);
 Suite *torch_suite(void);
 
 #endif
