@@ -34,6 +34,7 @@ static const struct {
     { "gradient", gradient_suite },
     { "ranks", ranks_suite },
     { "address", address_suite },
+    { "door", door_suite },
     { "torch", torch_suite },
     { NULL, NULL },
 };
