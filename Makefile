@@ -54,7 +54,7 @@ WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-protot
 ISA_FLAGS =
 COMPILE = $(CC) -I. -I$(srcdir) -I$(O) -O2 -g $(WARNINGS) -pthread $(CFLAGS) $(EXACT) $(ISA_FLAGS)
 LINK = $(CC) $(LDFLAGS) -fopenmp -pthread
-LIBS = $(ZLIB_LIBS) -lm
+LIBS = $(ZLIB_LIBS) $(SODIUM_LIBS) -lm
 
 $(O)/simd/%_avx2.o: private ISA_FLAGS = -mavx2 -mfma
 $(O)/simd/%_avx512.o: private ISA_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
@@ -78,9 +78,17 @@ $(BIN): $(APP_OBJS) $(LIB)
 	$(call say,LINK)
 	$(Q)$(LINK) $^ $(LIBS) -o $@
 
-$(O)/corering-static: $(APP_OBJS) $(LIB)
+# Where libsodium is there for ordinary linking only, the static program has a seal.o that does without.
+SEAL_STATIC = $(if $(filter $(STATIC_SODIUM),$(if $(SODIUM_LIBS),yes,no)),,$(O)/dist/seal_static.o)
+$(O)/dist/seal_static.o: private ISA_FLAGS = -DCR_NO_SODIUM
+$(O)/dist/seal_static.o: $(srcdir)/dist/seal.c $(O)/flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
+
+$(O)/corering-static: $(APP_OBJS) $(SEAL_STATIC) $(LIB)
 	$(call say,LINK)
-	$(Q)$(LINK) $(STATIC_FLAGS) $^ $(LIBS) -o $@
+	$(Q)$(LINK) $(STATIC_FLAGS) $^ $(STATIC_LIBS) -lm -o $@
 
 $(O)/%.o: $(srcdir)/%.c $(O)/flags
 	@mkdir -p $(@D)

@@ -20,6 +20,7 @@ static const struct {
     { "sha256", sha256_suite },
     { "hmac", hmac_suite },
     { "handshake", handshake_suite },
+    { "seal", seal_suite },
     { "crc32c", crc32c_suite },
     { "checkpoint", checkpoint_suite },
     { "safetensors", safetensors_suite },

@@ -9,6 +9,7 @@ Suite *number_suite(void);
 Suite *sha256_suite(void);
 Suite *hmac_suite(void);
 Suite *handshake_suite(void);
+Suite *seal_suite(void);
 Suite *crc32c_suite(void);
 Suite *checkpoint_suite(void);
 Suite *safetensors_suite(void);
