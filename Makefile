@@ -88,7 +88,7 @@ $(O)/dist/seal_static.o: $(srcdir)/dist/seal.c $(O)/flags
 
 $(O)/corering-static: $(APP_OBJS) $(SEAL_STATIC) $(LIB)
 	$(call say,LINK)
-	$(Q)$(LINK) $(STATIC_FLAGS) $^ $(STATIC_LIBS) -lm -o $@
+	$(Q)$(LINK) -s $(STATIC_FLAGS) $^ $(STATIC_LIBS) -lm -o $@
 
 $(O)/%.o: $(srcdir)/%.c $(O)/flags
 	@mkdir -p $(@D)
@@ -221,10 +221,12 @@ libdir = $(prefix)/lib
 includedir = $(prefix)/include
 mandir = $(prefix)/share/man
 datadir = $(prefix)/share/corering
+libexecdir = $(prefix)/libexec/corering
 
 # Pairs FROM>TO of all that is installed; install and uninstall both go by this list.
 INSTALLED = $(BIN)>$(bindir)/corering $(LIB)>$(libdir)/libcorering.a \
             $(O)/corering.pc>$(libdir)/pkgconfig/corering.pc \
+            $(if $(TWIN),$(TWIN)>$(libexecdir)/corering-static) \
             $(foreach f,$(HEADERS),$(srcdir)/$(f)>$(includedir)/corering/$(f)) \
             $(foreach f,$(MAN),$(srcdir)/$(f)>$(mandir)/man1/$(notdir $(f))) \
             $(foreach f,$(NETS),$(srcdir)/$(f)>$(datadir)/nets/$(notdir $(f))) \
