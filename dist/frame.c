@@ -133,9 +133,11 @@ static size_t smaller(size_t a, size_t b)
 static int make_room(struct cr_frames *f, size_t n)
 {
     if (f->room - f->end >= n) return 1;
-    memmove(f->queue, f->queue + f->begin, f->end - f->begin);
-    f->end -= f->begin;
-    f->begin = 0;
+    if (f->begin > 0) {
+        memmove(f->queue, f->queue + f->begin, f->end - f->begin);
+        f->end -= f->begin;
+        f->begin = 0;
+    }
     if (f->room - f->end >= n) return 1;
     const size_t room = f->end + n > 2 * f->room ? f->end + n : 2 * f->room;
     uint8_t *const queue = realloc(f->queue, room);

@@ -1,6 +1,6 @@
 /* Dialling and listening over real sockets of this machine: who gets in, who does not and is told why, and that strangers
  * in any number and manner keep nobody else out. */
-#define _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* usleep */
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
@@ -295,7 +295,7 @@ START_TEST(garbage_disturbs_nobody)
     start_house(&h, &key, &theirs);
     unsigned state = 12345;
     for (int i = 0; i < OPENINGS + RANDOM; i++) {
-        char bytes[600];
+        char bytes[1024];
         size_t n = i < OPENINGS ? strlen(opening[i]) : 1 + (size_t)i * 11;
         for (size_t b = 0; b < n; b++) bytes[b] = i < OPENINGS ? opening[i][b] : (char)((state = state * 1103515245 + 12345) >> 16);
         const int fd = knock(&h);

@@ -36,6 +36,7 @@ static const struct {
     { "ranks", ranks_suite },
     { "address", address_suite },
     { "door", door_suite },
+    { "frame", frame_suite },
     { "torch", torch_suite },
     { NULL, NULL },
 };

@@ -25,6 +25,7 @@ Suite *gradient_suite(void);
 Suite *ranks_suite(void);
 Suite *address_suite(void);
 Suite *door_suite(void);
+Suite *frame_suite(void);
 Suite *torch_suite(void);
 
 #endif
