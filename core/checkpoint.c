@@ -35,6 +35,18 @@ static const struct counter {
     { "best_step", U64, offsetof(struct cr_state, best_step) },
     { "seconds", DOUBLE, offsetof(struct cr_state, seconds) },
     { "data_fingerprint", U64, offsetof(struct cr_state, data_fingerprint) },
+    { "session.time", DOUBLE, offsetof(struct cr_state, session.time) },
+    { "session.saved_time", DOUBLE, offsetof(struct cr_state, session.saved_time) },
+    { "session.validated_step", U64, offsetof(struct cr_state, session.validated_step) },
+    { "session.closed_step", U64, offsetof(struct cr_state, session.closed_step) },
+    { "session.saved_step", U64, offsetof(struct cr_state, session.saved_step) },
+    { "session.top1", DOUBLE, offsetof(struct cr_state, session.top1) },
+    { "session.top5", DOUBLE, offsetof(struct cr_state, session.top5) },
+    { "session.val_loss", DOUBLE, offsetof(struct cr_state, session.val_loss) },
+    { "session.train_loss", DOUBLE, offsetof(struct cr_state, session.train_loss) },
+    { "session.epoch", DOUBLE, offsetof(struct cr_state, session.epoch) },
+    { "session.asked", U64, offsetof(struct cr_state, session.asked) },
+    { "session.ending", U64, offsetof(struct cr_state, session.ending) },
 };
 enum { COUNTERS = sizeof counters / sizeof *counters };
 
@@ -218,7 +230,12 @@ static void list_tensors(const struct cr_net *net, int momentum, const float *da
     }
 }
 
-int cr_checkpoint_save(const char *path, const struct cr_net *net, const struct cr_state *s, struct cr_error *e)
+/* Hand tensors and metadata to one of the writers of core/safetensors.h. */
+typedef int writer_fn(void *to, const struct notes *n, const struct cr_safetensors_tensor *tensor, size_t tensors,
+                      struct cr_error *e);
+
+static int write_with(writer_fn *writer, void *to, const struct cr_net *net, const struct cr_state *s,
+                      struct cr_error *e)
 {
     const size_t half = (size_t)net->tensors, tensors = s->momentum ? 2 * half : half;
     struct cr_safetensors_tensor *tensor = malloc(tensors * sizeof *tensor);
@@ -230,15 +247,47 @@ int cr_checkpoint_save(const char *path, const struct cr_net *net, const struct 
     if (tensor && name && !n.failed) {
         list_tensors(net, 0, s->params, name, tensor);
         if (s->momentum) list_tensors(net, 1, s->momentum, name + half, tensor + half);
-        cr_checkpoint_sweep(path);
-        rc = cr_safetensors_write(path, n.meta, n.count, tensor, tensors, e);
+        rc = writer(to, &n, tensor, tensors, e);
     } else {
-        rc = cr_fail(e, CR_E_NOMEM, "%s: no memory to write this checkpoint", path);
+        rc = cr_fail(e, CR_E_NOMEM, "no memory to write a checkpoint");
     }
     free_notes(&n);
     free(name);
     free(tensor);
     return rc;
+}
+
+static int to_path(void *to, const struct notes *n, const struct cr_safetensors_tensor *tensor, size_t tensors,
+                   struct cr_error *e)
+{
+    const char *path = to;
+    cr_checkpoint_sweep(path);
+    return cr_safetensors_write(path, n->meta, n->count, tensor, tensors, e);
+}
+
+int cr_checkpoint_save(const char *path, const struct cr_net *net, const struct cr_state *s, struct cr_error *e)
+{
+    char place[704];
+    snprintf(place, sizeof place, "%s", path);
+    return write_with(to_path, place, net, s, e);
+}
+
+struct memory {
+    void **bytes;
+    size_t *size;
+};
+
+static int to_memory(void *to, const struct notes *n, const struct cr_safetensors_tensor *tensor, size_t tensors,
+                     struct cr_error *e)
+{
+    const struct memory *m = to;
+    return cr_safetensors_pack(m->bytes, m->size, n->meta, n->count, tensor, tensors, e);
+}
+
+int cr_checkpoint_pack(const struct cr_net *net, const struct cr_state *s, void **bytes, size_t *size,
+                       struct cr_error *e)
+{
+    return write_with(to_memory, &(struct memory){ bytes, size }, net, s, e);
 }
 
 /* ---- loading */
@@ -450,18 +499,30 @@ static int load(const struct cr_safetensors *f, struct cr_net *net, struct cr_st
     return load_scales(f, net, s->scale, e);
 }
 
-int cr_checkpoint_load(const char *path, struct cr_net *net, struct cr_state *s, struct cr_error *e)
+static int load_and_close(struct cr_safetensors *f, struct cr_net *net, struct cr_state *s, struct cr_error *e)
 {
-    struct cr_safetensors f;
-    memset(net, 0, sizeof *net);
-    memset(s, 0, sizeof *s);
-    CR_TRY(cr_safetensors_open(&f, path, e));
-    const int rc = load(&f, net, s, e);
-    cr_safetensors_close(&f);
+    const int rc = load(f, net, s, e);
+    cr_safetensors_close(f);
     if (rc < 0) {
         cr_net_free(net);
         cr_state_free(s);
         memset(net, 0, sizeof *net);
     }
     return rc;
+}
+
+int cr_checkpoint_load(const char *path, struct cr_net *net, struct cr_state *s, struct cr_error *e)
+{
+    struct cr_safetensors f;
+    memset(net, 0, sizeof *net);
+    memset(s, 0, sizeof *s);
+    CR_TRY(cr_safetensors_open(&f, path, e));
+    return load_and_close(&f, net, s, e);
+}
+
+int cr_checkpoint_unpack(const void *bytes, size_t size, struct cr_net *net, struct cr_state *s, struct cr_error *e)
+{
+    struct cr_safetensors f;
+    CR_TRY(cr_safetensors_open_memory(&f, bytes, size, e));
+    return load_and_close(&f, net, s, e);
 }

@@ -17,6 +17,25 @@
 #include "core/trainer.h"
 #include "simd/error.h"
 
+/* Where this session of a run stands between its steps: what has been done at the step reached and what all ranks
+ * agreed on. A rank that joins goes on from here; a run that is resumed begins a session of its own. */
+struct cr_session {
+    double time;                   /* seconds since the session began, at the last step */
+    double saved_time;             /* the same when the last checkpoint was written */
+    uint64_t validated_step;       /* step of the last validation; likewise the last epoch event and checkpoint. */
+    uint64_t closed_step;          /* CR_NO_STEP = none */
+    uint64_t saved_step;
+    double top1, top5, val_loss;   /* of the last validation; -1 = none */
+    double train_loss, epoch;      /* at the last epoch event; -1 = none */
+    uint64_t asked;                /* CR_ASK_... bits still to be answered */
+    uint64_t ending;               /* enum cr_ending */
+};
+enum cr_ending { CR_ENDING_NOT, CR_ENDING_COMPLETE, CR_ENDING_STOP, CR_ENDING_INTERRUPTED };
+#define CR_NO_STEP UINT64_MAX
+
+/* A session that begins at `step`. resumed: whatever was due at that step is done. */
+struct cr_session cr_session_begin(uint64_t step, int resumed);
+
 /* All that a run needs to go on, beside the network. Floats and integers are kept exactly. */
 struct cr_state {
     float *params;                 /* net->params; owned */
@@ -30,6 +49,7 @@ struct cr_state {
     uint64_t best_step;
     double seconds;                /* training time of all sessions of this run */
     uint64_t data_fingerprint;
+    struct cr_session session;
     struct cr_normalization normalization;
     struct cr_train_options options;
     char *class_names;             /* classes strings, each with its 0; owned */
@@ -44,6 +64,11 @@ void cr_state_hash(const struct cr_state *s, const struct cr_net *net, char hex[
 /* Write atomically: temporary file in the same folder, fsync, rename over `path`, fsync of the folder. On failure
  * nothing is left behind and an older file at `path` is untouched. -CR_E_IO names the file and the cause. */
 int cr_checkpoint_save(const char *path, const struct cr_net *net, const struct cr_state *s, struct cr_error *e);
+
+/* The same file in memory, malloc'd; the caller frees. -CR_E_NOMEM. */
+int cr_checkpoint_pack(const struct cr_net *net, const struct cr_state *s, void **bytes, size_t *size,
+                       struct cr_error *e);
+int cr_checkpoint_unpack(const void *bytes, size_t size, struct cr_net *net, struct cr_state *s, struct cr_error *e);
 
 /* Load and verify everything (structure, checksum, shapes against the net text inside). Fills *net and *s, which the
  * caller frees. -CR_E_INPUT for anything that is not a whole corering checkpoint, with the byte where it shows. */

@@ -105,7 +105,7 @@ int cr_evaluate(const struct cr_net *net, const float *params, const struct cr_n
     }
     if (failed) return cr_fail(e, CR_E_NOMEM, "out of memory for %d evaluating threads; use fewer with -t", threads);
     *result = (struct cr_eval){
-        .count = count, .top1 = top1, .top5 = top5,
+        .count = count, .top1 = top1, .top5 = top5, .loss_sum = loss,
         .loss = count ? (double)loss * 0x1p-24 / (double)count : 0,
     };
     return 0;

@@ -3,6 +3,7 @@
 #define CR_CORE_EVAL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/data.h"
 #include "core/net.h"
@@ -13,7 +14,8 @@ int cr_check_fit(const struct cr_net *net, const struct cr_data *data, struct cr
 
 struct cr_eval {
     size_t count, top1, top5; /* samples, correct ones, target among the five best */
-    double loss;              /* mean cross-entropy, from exact integer sums */
+    int64_t loss_sum;         /* cross-entropy, each sample rounded to 2^-24, in these units */
+    double loss;              /* its mean */
 };
 
 /* Evaluate the samples first..first+count-1 of a split on `threads` threads (0 = default).

@@ -133,6 +133,7 @@ int cr_run_begin(struct cr_state *state, const struct cr_train_options *o, const
     }
     CR_TRY(found ? go_on(state, o, net, data, from, note, e) : begin_anew(state, o, net, data, e));
     state->options = *o;
+    state->session = cr_session_begin(state->step, found);
     return 0;
 }
 

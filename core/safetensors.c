@@ -191,6 +191,10 @@ static int check_whole(struct cr_safetensors *s, struct cr_error *e)
 /* Exactly these bytes of the file. */
 static int read_at(const struct cr_safetensors *s, uint64_t at, void *to, size_t bytes, struct cr_error *e)
 {
+    if (s->memory) { /* all that is asked for was compared with the size before */
+        memcpy(to, s->memory + at, bytes);
+        return 0;
+    }
     for (char *p = to; bytes;) {
         const ssize_t n = pread(s->fd, p, bytes, (off_t)at);
         if (n < 0 && errno == EINTR) continue;
@@ -218,9 +222,10 @@ static int open_file(struct cr_safetensors *s, const char *path, struct cr_error
     return 0;
 }
 
-static int open_all(struct cr_safetensors *s, const char *path, struct cr_error *e)
+/* The file is open: understand it. */
+static int open_content(struct cr_safetensors *s, struct cr_error *e)
 {
-    CR_TRY(open_file(s, path, e));
+    const char *const path = s->path;
     uint8_t prefix[8];
     if (s->size < sizeof prefix)
         return cr_fail_at(e, CR_E_INPUT, path, 0, 0, 0, "this is not a safetensors file: it has only %d bytes",
@@ -250,7 +255,16 @@ static int open_all(struct cr_safetensors *s, const char *path, struct cr_error 
 int cr_safetensors_open(struct cr_safetensors *s, const char *path, struct cr_error *e)
 {
     *s = (struct cr_safetensors){ .fd = -1 };
-    const int rc = open_all(s, path, e);
+    int rc = open_file(s, path, e);
+    if (rc == 0) rc = open_content(s, e);
+    if (rc < 0) cr_safetensors_close(s);
+    return rc;
+}
+
+int cr_safetensors_open_memory(struct cr_safetensors *s, const void *bytes, size_t size, struct cr_error *e)
+{
+    *s = (struct cr_safetensors){ .fd = -1, .memory = bytes, .size = size, .path = "(in memory)" };
+    const int rc = open_content(s, e);
     if (rc < 0) cr_safetensors_close(s);
     return rc;
 }
@@ -402,45 +416,87 @@ static int send_tensors(const struct cr_safetensors_tensor *tensor, size_t tenso
     return 0;
 }
 
-static int write_parts(struct cr_file *f, const uint8_t prefix[8], const struct cr_json_writer *header,
-                       const struct cr_safetensors_tensor *tensor, size_t tensors, struct cr_error *e)
+/* A file in the making: all but its tensors. */
+struct draft {
+    uint8_t prefix[8];
+    struct cr_json_writer header;
+};
+
+static void free_draft(struct draft *d)
 {
-    CR_TRY(cr_file_write(f, prefix, 8, e));
-    CR_TRY(cr_file_write(f, header->text, header->length, e));
-    return send_tensors(tensor, tensors, to_file, f, e);
+    cr_json_writer_free(&d->header);
+}
+
+/* The header with the checksum in its place. 0, or -1 when out of memory. */
+static int make_draft(struct draft *d, const struct cr_safetensors_meta *meta, size_t metas,
+                      const struct cr_safetensors_tensor *tensor, size_t tensors)
+{
+    size_t digits;
+    struct cr_json_writer *const w = &d->header;
+    *d = (struct draft){ .prefix = { 0 } };
+    if (make_header(w, meta, metas, tensor, tensors, &digits) < 0) return -1;
+    for (int i = 0; i < 8; i++) d->prefix[i] = (uint8_t)((uint64_t)w->length >> 8 * i);
+
+    struct cr_sha256 h;
+    uint8_t digest[32];
+    char hex[DIGITS + 1];
+    cr_sha256_init(&h);
+    cr_sha256_add(&h, d->prefix, sizeof d->prefix);
+    cr_sha256_add(&h, w->text, digits);
+    cr_sha256_add(&h, w->text + digits + DIGITS, w->length - digits - DIGITS);
+    send_tensors(tensor, tensors, to_hash, &h, NULL);
+    cr_sha256_end(&h, digest);
+    cr_sha256_hex(digest, hex);
+    memcpy(w->text + digits, hex, DIGITS);
+    return 0;
+}
+
+static int send_draft(const struct draft *d, const struct cr_safetensors_tensor *tensor, size_t tensors, sink_fn *sink,
+                      void *to, struct cr_error *e)
+{
+    CR_TRY(sink(to, d->prefix, sizeof d->prefix, e));
+    CR_TRY(sink(to, d->header.text, d->header.length, e));
+    return send_tensors(tensor, tensors, sink, to, e);
 }
 
 int cr_safetensors_write(const char *path, const struct cr_safetensors_meta *meta, size_t metas,
                          const struct cr_safetensors_tensor *tensor, size_t tensors, struct cr_error *e)
 {
-    struct cr_json_writer w = { 0 };
-    size_t digits;
-    int rc = make_header(&w, meta, metas, tensor, tensors, &digits);
-    if (rc < 0) {
-        cr_json_writer_free(&w);
+    struct draft d;
+    if (make_draft(&d, meta, metas, tensor, tensors) < 0) {
+        free_draft(&d);
         return cr_fail(e, CR_E_NOMEM, "%s: no memory for its header", path);
     }
-    uint8_t prefix[8], digest[32];
-    for (int i = 0; i < 8; i++) prefix[i] = (uint8_t)((uint64_t)w.length >> 8 * i);
-
-    struct cr_sha256 h;
-    char hex[DIGITS + 1];
-    cr_sha256_init(&h);
-    cr_sha256_add(&h, prefix, sizeof prefix);
-    cr_sha256_add(&h, w.text, digits);
-    cr_sha256_add(&h, w.text + digits + DIGITS, w.length - digits - DIGITS);
-    send_tensors(tensor, tensors, to_hash, &h, e);
-    cr_sha256_end(&h, digest);
-    cr_sha256_hex(digest, hex);
-    memcpy(w.text + digits, hex, DIGITS);
-
     struct cr_file f;
-    rc = cr_file_create(&f, path, e);
-    if (rc == 0) rc = write_parts(&f, prefix, &w, tensor, tensors, e);
+    int rc = cr_file_create(&f, path, e);
+    if (rc == 0) rc = send_draft(&d, tensor, tensors, to_file, &f, e);
     if (rc == 0)
         rc = cr_file_commit(&f, e);
     else
         cr_file_discard(&f);
-    cr_json_writer_free(&w);
+    free_draft(&d);
     return rc;
+}
+
+static int to_memory(void *to, const void *bytes, size_t n, struct cr_error *e)
+{
+    uint8_t **at = to;
+    (void)e;
+    memcpy(*at, bytes, n);
+    *at += n;
+    return 0;
+}
+
+int cr_safetensors_pack(void **bytes, size_t *size, const struct cr_safetensors_meta *meta, size_t metas,
+                        const struct cr_safetensors_tensor *tensor, size_t tensors, struct cr_error *e)
+{
+    struct draft d;
+    int rc = make_draft(&d, meta, metas, tensor, tensors);
+    *size = sizeof d.prefix + d.header.length;
+    for (size_t i = 0; i < tensors; i++) *size += 4 * floats_of(&tensor[i]);
+    *bytes = rc == 0 ? malloc(*size) : NULL;
+    uint8_t *at = *bytes;
+    if (at) send_draft(&d, tensor, tensors, to_memory, &at, NULL);
+    free_draft(&d);
+    return at ? 0 : cr_fail(e, CR_E_NOMEM, "no memory for a checkpoint of %zu bytes", *size);
 }

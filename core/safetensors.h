@@ -30,6 +30,7 @@ struct cr_safetensors_tensor {
 /* An open file, understood. Its strings live until cr_safetensors_close. */
 struct cr_safetensors {
     int fd;
+    const uint8_t *memory;                 /* the file's bytes, where it is none on disk; not owned. Else NULL */
     char path[704];
     uint64_t size, payload_at;             /* bytes of the file; where the tensors begin */
     char *header;                          /* owned */
@@ -42,6 +43,8 @@ struct cr_safetensors {
 /* Open and check the structure; the tensors themselves are not read. On failure nothing stays open.
  * -CR_E_INPUT (missing, or not a whole safetensors file; with the byte where it shows), -CR_E_IO, -CR_E_NOMEM. */
 int cr_safetensors_open(struct cr_safetensors *s, const char *path, struct cr_error *e);
+/* The same for a file in memory, which stays until it is closed. */
+int cr_safetensors_open_memory(struct cr_safetensors *s, const void *bytes, size_t size, struct cr_error *e);
 void cr_safetensors_close(struct cr_safetensors *s);
 
 /* Value of a metadata key, or NULL. */
@@ -56,5 +59,8 @@ int cr_safetensors_read(const struct cr_safetensors *s, const struct cr_safetens
  * -CR_E_IO, -CR_E_NOMEM; then a file that stood at `path` is untouched. */
 int cr_safetensors_write(const char *path, const struct cr_safetensors_meta *meta, size_t metas,
                          const struct cr_safetensors_tensor *tensor, size_t tensors, struct cr_error *e);
+/* The same file as bytes, malloc'd; the caller frees. -CR_E_NOMEM. */
+int cr_safetensors_pack(void **bytes, size_t *size, const struct cr_safetensors_meta *meta, size_t metas,
+                        const struct cr_safetensors_tensor *tensor, size_t tensors, struct cr_error *e);
 
 #endif

@@ -31,6 +31,15 @@ void cr_state_free(struct cr_state *s)
     memset(s, 0, sizeof *s);
 }
 
+struct cr_session cr_session_begin(uint64_t step, int resumed)
+{
+    const uint64_t done = resumed ? step : CR_NO_STEP;
+    return (struct cr_session){
+        .validated_step = done, .closed_step = done, .saved_step = done,
+        .top1 = -1, .top5 = -1, .val_loss = -1, .train_loss = -1, .epoch = -1,
+    };
+}
+
 static void add_u64(struct cr_sha256 *h, uint64_t x)
 {
     uint8_t bytes[8];

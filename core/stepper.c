@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/scale.h"
 #include "core/schedule.h"
@@ -11,13 +12,18 @@
 enum { SLICE = 16 }; /* parameters of one cache line: slices of two threads never share one */
 enum verdict { FITS, REDO, DIVERGED };
 
+/* Words of a step's message: sums64, and the maxima after those of the tensors. Clocks travel in 1/64 s. */
+enum { SUM_LOSS, SUM_SAMPLES, SUM_BLOCK_NUMBERS, STEP_SUMS };
+enum { MAX_ASK_CHECKPOINT, MAX_ASK_END, MAX_CLOCK, STEP_MAXIMA };
+
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
 {
     const long most = (s->plan->batch + s->plan->block - 1) / s->plan->block;
     s->threads = threads < most ? threads : (int)most; /* a thread without blocks would only wait */
     s->guard = cr_scale_guard(most);
     s->worker = calloc((size_t)s->threads, sizeof(struct cr_worker *));
-    int failed = !s->worker;
+    s->tally = aligned_alloc(64, (size_t)s->threads * sizeof *s->tally);
+    int failed = !s->worker || !s->tally;
     for (int i = 0; i < 2; i++) {
         s->round[i].shift = calloc((size_t)s->net->tensors, sizeof(int));
         s->round[i].busy = calloc((size_t)s->threads, sizeof(uint32_t *));
@@ -49,6 +55,8 @@ void cr_stepper_free(struct cr_stepper *s)
     for (int t = 0; s->worker && t < s->threads; t++) cr_worker_free(s->worker[t]);
     free(s->worker);
     s->worker = NULL;
+    free(s->tally);
+    s->tally = NULL;
     for (int i = 0; i < 2; i++) {
         free(s->round[i].shift);
         free(s->round[i].busy);
@@ -70,24 +78,28 @@ int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const str
     return (int)(end - first);
 }
 
-/* Take this rank's blocks until none is left. */
-static void take_blocks(struct cr_stepper *s, struct cr_worker *w, struct cr_round *r,
-                        const struct cr_permutation *order)
+/* Take this rank's blocks until none is left, or none is needed any more. */
+static void take_blocks(struct cr_stepper *s, int t, struct cr_round *r, const struct cr_permutation *order)
 {
-    const long end = r->step.blocks * (s->comm->rank + 1) / s->comm->size;
+    struct cr_worker *w = s->worker[t];
+    struct cr_tally tally = { 0 };
     w->blocks = 0;
     w->loss_sum = 0;
-    for (;;) {
+    while (!s->comm || !s->comm->stale(s->comm)) {
         const long b = atomic_fetch_add_explicit(&r->next_block, 1, memory_order_relaxed);
-        if (b >= end) return;
+        if (b >= r->end_block) break;
         const int n = cr_stepper_gather(s, w, &r->step, order, b);
         cr_worker_train(w, s->state->params, &s->state->normalization, n, r->shift);
         if (w->blocks == 1) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
+        tally.samples += n;
+        tally.blocks++;
+        tally.block_numbers += b;
     }
+    s->tally[t] = tally;
 }
 
-/* The greatest |bits| of a tensor over all blocks of the step. */
-static uint32_t greatest(const struct cr_stepper *s, int tensor)
+/* The greatest |bits| of a tensor over all blocks this process did. */
+static uint32_t greatest_here(const struct cr_stepper *s, int tensor)
 {
     uint32_t max = 0;
     for (int t = 0; t < s->barrier.threads; t++)
@@ -95,17 +107,61 @@ static uint32_t greatest(const struct cr_stepper *s, int tensor)
     return max;
 }
 
-/* One thread trades this rank's sums and maxima for the world's. */
-static int exchange(struct cr_stepper *s, uint32_t *sum, struct cr_error *e)
+/* The same over all blocks of the step. */
+static uint32_t greatest(const struct cr_stepper *s, const struct cr_round *r, int tensor)
 {
-    struct cr_worker *first = s->worker[0];
-    for (int i = 0; i < s->net->tensors; i++) first->max[i] = greatest(s, i);
-    first->blocks = 1;
-    struct cr_message m = {
-        .sum32 = sum, .sums32 = s->net->params, .sum64 = &s->loss_sum, .sums64 = 1,
-        .max32 = first->max, .maxima = (size_t)s->net->tensors,
-    };
-    return s->comm->reduce(s->comm, &m, e);
+    return r->message ? r->message->max32[tensor] : greatest_here(s, tensor);
+}
+
+static int64_t nanoseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* On thread 0: all but the gradients, which the team has summed, goes into the message. */
+static void fill_message(struct cr_stepper *s, struct cr_message *m, unsigned wish, int64_t took)
+{
+    int64_t blocks = 0;
+    for (int t = 0; t < s->barrier.threads; t++) {
+        m->sum64[SUM_SAMPLES] += s->tally[t].samples;
+        m->sum64[SUM_BLOCK_NUMBERS] += s->tally[t].block_numbers;
+        blocks += s->tally[t].blocks;
+    }
+    m->sum64[SUM_LOSS] = s->loss_sum;
+    for (int i = 0; i < s->net->tensors; i++) m->max32[i] = greatest_here(s, i);
+    uint32_t *const rest = m->max32 + s->net->tensors;
+    rest[MAX_ASK_CHECKPOINT] = (wish & CR_ASK_CHECKPOINT) != 0;
+    rest[MAX_ASK_END] = (wish & CR_ASK_END) != 0;
+    rest[MAX_CLOCK] = (uint32_t)(s->time * 64);
+    s->comm->took(s->comm, took, (long)blocks);
+}
+
+/* Every sample once: the message counts what was done, the plan says what had to be. */
+static int check_message(const struct cr_round *r, const struct cr_message *m, struct cr_error *e)
+{
+    const int64_t numbers = (int64_t)r->step.blocks * (r->step.blocks - 1) / 2;
+    if (m->sum64[SUM_SAMPLES] == r->step.count && m->sum64[SUM_BLOCK_NUMBERS] == numbers) return 0;
+    return cr_fail(e, CR_E_PEER, "step %llu counted %lld samples of %ld: the ranks do not agree on who does what; is the "
+                   "same corering on all hosts?", (unsigned long long)r->step.step + 1,
+                   (long long)m->sum64[SUM_SAMPLES], r->step.count);
+}
+
+/* On thread 0: trade this rank's message for the world's. */
+static int exchange(struct cr_stepper *s, const struct cr_round *r, unsigned wish, int64_t took, struct cr_error *e)
+{
+    struct cr_message *const m = r->message;
+    fill_message(s, m, wish, took);
+    const int rc = s->comm->reduce(s->comm, e);
+    s->again = rc == CR_COMM_AGAIN;
+    if (rc) return rc < 0 ? rc : 0;
+    CR_TRY(check_message(r, m, e));
+    const uint32_t *const rest = m->max32 + s->net->tensors;
+    s->loss_sum = m->sum64[SUM_LOSS];
+    s->asked = (rest[MAX_ASK_CHECKPOINT] ? CR_ASK_CHECKPOINT : 0u) | (rest[MAX_ASK_END] ? CR_ASK_END : 0u);
+    s->time = (double)rest[MAX_CLOCK] / 64;
+    return 0;
 }
 
 /* Every thread comes to the same verdict, from the same maxima. */
@@ -113,7 +169,7 @@ static enum verdict judge(const struct cr_stepper *s, const struct cr_round *r)
 {
     enum verdict v = FITS;
     for (int i = 0; i < s->net->tensors; i++) {
-        const uint32_t max = greatest(s, i);
+        const uint32_t max = greatest(s, r, i);
         if (max >= 0x7f800000) return DIVERGED;
         if (!cr_scale_fits(max, r->shift[i], s->guard)) v = REDO;
     }
@@ -143,7 +199,7 @@ static void keep_books(struct cr_stepper *s, const struct cr_round *r, enum verd
 {
     struct cr_state *state = s->state;
     for (int i = 0; i < s->net->tensors; i++) {
-        const uint32_t max = greatest(s, i);
+        const uint32_t max = greatest(s, r, i);
         state->scale[i] = v == FITS ? cr_scale_next(state->scale[i], max) : cr_scale_raise(state->scale[i], max);
     }
     if (v == REDO) {
@@ -158,19 +214,46 @@ static void keep_books(struct cr_stepper *s, const struct cr_round *r, enum verd
     s->step_rate = r->rate;
 }
 
+/* On thread 0: all that the next step needs. */
 static void prepare(struct cr_stepper *s, struct cr_round *r)
 {
     r->step = cr_plan_step(s->plan, s->state->step);
     for (int i = 0; i < s->net->tensors; i++) r->shift[i] = cr_scale_shift(s->state->scale[i], s->guard);
     r->rate = cr_schedule_rate(s->options, s->state->step, s->plan->steps_per_epoch, s->plan->total_steps);
+    r->end_block = r->step.blocks;
+    long first = 0;
+    if (s->comm) {
+        const struct cr_message_shape shape = { STEP_SUMS, (size_t)s->net->tensors + STEP_MAXIMA, s->net->params };
+        r->message = s->comm->begin(s->comm, shape, CR_PHASE_STEP);
+        first = cr_comm_first(s->comm, r->step.blocks, s->comm->rank);
+        r->end_block = cr_comm_first(s->comm, r->step.blocks, s->comm->rank + 1);
+    }
     atomic_store_explicit(&r->busy_count, 0, memory_order_relaxed);
-    atomic_store_explicit(&r->next_block, r->step.blocks * s->comm->rank / s->comm->size, memory_order_relaxed);
+    atomic_store_explicit(&r->next_block, first, memory_order_relaxed);
+}
+
+/* The sums of this process's workers, for a thread's slice of the parameters; returns where they are. */
+static uint32_t *sum_here(struct cr_stepper *s, struct cr_round *r, size_t from, size_t to)
+{
+    const int busy = atomic_load_explicit(&r->busy_count, memory_order_relaxed);
+    uint32_t *const sum = r->message ? r->message->sum32 : r->busy[0];
+    if (busy == 0)
+        memset(sum + from, 0, (to - from) * sizeof *sum); /* this rank had no block to do */
+    else if (busy > 1 || r->message)
+        s->kernels->sum(from, to, busy, r->busy, sum);
+    return sum;
+}
+
+static unsigned ask(struct cr_stepper *s, const struct cr_stepper_hooks *hooks)
+{
+    const unsigned wish = hooks ? hooks->wish(hooks->user, &s->time) : 0;
+    s->asked = wish;
+    return wish;
 }
 
 struct span {
     uint64_t until;
-    int (*pause)(void *user);
-    void *user;
+    const struct cr_stepper_hooks *hooks;
     struct cr_error *error;
 };
 
@@ -186,51 +269,54 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
     cr_profile_start(w->profile);
     for (int turn = 0;; turn = !turn) {
         struct cr_round *const r = &s->round[turn];
+        const int64_t began = s->comm && t == 0 ? nanoseconds() : 0;
         if (r->step.epoch != epoch) cr_plan_order(s->plan, epoch = r->step.epoch, &order);
-        take_blocks(s, w, r, &order);
+        take_blocks(s, t, r, &order);
         cr_barrier_wait(&s->barrier);
         cr_profile_mark(w->profile, CR_SPAN_WAIT);
 
-        const int busy = atomic_load_explicit(&r->busy_count, memory_order_relaxed);
-        uint32_t *const sum = busy ? r->busy[0] : s->worker[0]->sum;
-        if (busy == 0) memset(sum + from, 0, (to - from) * sizeof *sum); /* this rank had no block to do */
-        if (busy > 1) s->kernels->sum(from, to, busy, r->busy, sum);
+        uint32_t *const sum = sum_here(s, r, from, to);
+        unsigned wish = 0;
         if (t == 0) {
             s->loss_sum = 0;
             for (size_t i = 0; i < team; i++) s->loss_sum += s->worker[i]->loss_sum;
+            wish = ask(s, span->hooks);
         }
         cr_profile_mark(w->profile, CR_SPAN_SUM);
-        if (s->comm->size > 1) {
+        if (s->comm) {
             cr_barrier_wait(&s->barrier);
-            if (t == 0) s->status = exchange(s, sum, span->error);
+            if (t == 0) s->status = exchange(s, r, wish, nanoseconds() - began, span->error);
             cr_barrier_wait(&s->barrier);
             cr_profile_mark(w->profile, CR_SPAN_EXCHANGE);
             if (s->status < 0) return;
         }
-        const enum verdict v = judge(s, r);
+        const int again = s->again;
+        const enum verdict v = again ? REDO : judge(s, r);
         if (v == FITS) update(s, r, sum, from, to);
         if (t == 0) {
             if (v == DIVERGED)
                 s->status = -CR_E_DIVERGED;
-            else
+            else if (!again)
                 keep_books(s, r, v);
-            s->leave = s->status < 0 || s->state->step >= span->until ||
-                       (v == FITS && span->pause && span->pause(span->user));
-            prepare(s, &s->round[!turn]);
+            const int due = v == FITS && span->hooks && span->hooks->pause(span->hooks->user);
+            s->leave = s->status < 0 || s->state->step >= span->until || due;
+            if (!s->leave) prepare(s, &s->round[!turn]);
         }
         cr_profile_mark(w->profile, CR_SPAN_UPDATE);
         cr_barrier_wait(&s->barrier);
         cr_profile_mark(w->profile, CR_SPAN_WAIT);
+        if (t == 0 && s->comm && !again && s->status == 0) s->comm->commit(s->comm, s->state->step);
         if (s->leave) return;
     }
 }
 
-int cr_stepper_run(struct cr_stepper *s, uint64_t until, int (*pause)(void *user), void *user, struct cr_error *e)
+int cr_stepper_run(struct cr_stepper *s, uint64_t until, const struct cr_stepper_hooks *hooks, struct cr_error *e)
 {
-    const struct span span = { until, pause, user, e };
+    const struct span span = { until, hooks, e };
     if (s->state->step >= until) return 0;
-    s->status = 0;
+    s->status = s->again = 0;
     prepare(s, &s->round[0]);
+    if (s->comm && !s->round[0].message) return cr_fail(e, CR_E_NOMEM, "out of memory for what ranks exchange");
 #pragma omp parallel num_threads(s->threads)
     {
         const int t = omp_get_thread_num();

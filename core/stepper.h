@@ -2,7 +2,10 @@
  *
  * Each step: threads take blocks and round their gradients into integers of their own; a barrier; every thread judges
  * the maxima and, for its slice of the parameters, sums the integers and updates the weights; a second barrier. No
- * allocation, lock or system call in between. */
+ * allocation, lock or system call in between.
+ *
+ * With other ranks (comm), the slices are summed into a message, which one thread trades for the sum over all ranks;
+ * the step may have to be done again because a rank was lost or joined, which leaves no trace. */
 #ifndef CR_CORE_STEPPER_H
 #define CR_CORE_STEPPER_H
 
@@ -19,8 +22,25 @@ struct cr_round {
     float rate;                /* learning rate */
     int *shift;                /* (tensors) s of each tensor */
     uint32_t **busy;           /* (threads) sums of the workers that have done a block, in order of arrival */
+    long end_block;            /* this rank's blocks end here */
+    struct cr_message *message; /* with other ranks: what is summed over them; else NULL */
     _Alignas(64) atomic_long next_block;
     _Alignas(64) atomic_int busy_count;
+};
+
+/* What one thread has done of a step. */
+struct cr_tally {
+    _Alignas(64) int64_t samples;
+    int64_t blocks, block_numbers; /* how many; the sum of their numbers */
+};
+
+/* What the stepper asks its caller, on thread 0. */
+struct cr_stepper_hooks {
+    /* Before a step is judged: what this process wants (CR_ASK_... bits), and its clock in seconds. */
+    unsigned (*wish)(void *user, double *time);
+    /* After each step, with stepper->asked and ->time as all ranks agreed on them: not 0 ends the span. */
+    int (*pause)(void *user);
+    void *user;
 };
 
 struct cr_stepper {
@@ -30,16 +50,20 @@ struct cr_stepper {
     const struct cr_kernels *kernels;
     const struct cr_plan *plan;
     struct cr_state *state;    /* step, redone, loss sums, E, params, momentum are written here, between barriers */
-    struct cr_comm *comm;
+    struct cr_comm *comm;      /* the other ranks, or NULL */
     struct cr_profile *profile; /* to be filled, or NULL */
     int threads;
     struct cr_cpus cpus;
     struct cr_worker **worker; /* (threads) */
     struct cr_barrier barrier;
+    struct cr_tally *tally;    /* (threads) */
     int guard;                 /* G of arithmetic.md, section 5 */
     int64_t loss_sum;          /* of the step over all blocks, units of 2^-24 */
     int status;                /* 0 or -CR_E_...: why all left */
+    int again;                 /* the step is to be done again, with other ranks */
     int leave;                 /* all leave after this step */
+    unsigned asked;            /* CR_ASK_... bits that any rank brought to the last step */
+    double time;               /* the greatest clock of any rank at the last step, seconds */
     double step_loss;          /* mean loss of the last step */
     float step_rate;           /* learning rate of the last step */
     struct cr_round round[2];
@@ -53,8 +77,9 @@ void cr_stepper_free(struct cr_stepper *s);
 int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
                       const struct cr_permutation *order, long b);
 
-/* Do steps until state->step == until, or until pause(user), asked by thread 0 after each step, is not 0.
+/* Do steps until state->step == until, or until hooks->pause says so. hooks may be NULL.
+ * With other ranks a step is committed after pause, which does to the state what belongs to the step.
  * 0; -CR_E_DIVERGED leaves the state as it was before the bad step; -CR_E_PEER, -CR_E_TIMEOUT from comm. */
-int cr_stepper_run(struct cr_stepper *s, uint64_t until, int (*pause)(void *user), void *user, struct cr_error *e);
+int cr_stepper_run(struct cr_stepper *s, uint64_t until, const struct cr_stepper_hooks *hooks, struct cr_error *e);
 
 #endif

@@ -1,33 +1,60 @@
 /* Collectives between the processes of a run, as core/ sees them.
  *
- * One training step needs one collective over a message of three sections; sums are of integers and maxima of bit
- * patterns, so the result does not depend on the order in which ranks are combined. */
+ * A run is a numbered sequence of collectives: steps, validations, checkpoints. In each, every rank contributes a
+ * message, gets the combination of all, and applies it whole. Ranks may come and go between attempts at a collective
+ * (dist/member.h): then reduce says CR_COMM_AGAIN, rank, size and shares are new, and the collective is done once
+ * more from the state before it. Blocks do not know who computes them, so the bits stay the same.
+ *
+ * One thread of each rank calls these. A program alone has no comm at all: its pointer is NULL. */
 #ifndef CR_DIST_COMM_H
 #define CR_DIST_COMM_H
 
-#include <stddef.h>
-#include <stdint.h>
-
+#include "dist/message.h"
 #include "simd/error.h"
 
-struct cr_message {
-    uint32_t *sum32; /* (sums32) gradients as integers, added modulo 2^32 */
-    size_t sums32;
-    int64_t *sum64;  /* (sums64) losses, counts */
-    size_t sums64;
-    uint32_t *max32; /* (maxima) bits of |x|, which order like the values */
-    size_t maxima;
-};
+enum { CR_MAX_RANKS = 1024 };
+enum { CR_COMM_AGAIN = 1 }; /* from reduce: redo the collective with the new rank, size and shares */
+
+/* What a rank is at; for the messages about one that is lost. */
+enum cr_phase { CR_PHASE_START, CR_PHASE_STEP, CR_PHASE_VALIDATE, CR_PHASE_CHECKPOINT, CR_PHASE_END };
+
+/* Requests from outside, seen by all ranks at the same step once they went through a message. */
+enum { CR_ASK_CHECKPOINT = 1, CR_ASK_END = 2 };
 
 struct cr_comm {
-    int rank, size;
-    /* Combine *m over all ranks, in place; every rank gets the same message. Called by one thread of each rank.
-     * 0, -CR_E_PEER or -CR_E_TIMEOUT (then *m is undefined and the step is not applied). */
-    int (*reduce)(struct cr_comm *comm, struct cr_message *m, struct cr_error *e);
-    void *self; /* the implementation's own */
+    int rank, size;        /* of the present view; change only inside reduce and save */
+    const int64_t *share;  /* (size) weights by which work is dealt; see cr_comm_first */
+
+    /* The message to fill for the next collective. Its sums32 are garbage. Two take turns: the one that reduce has
+     * combined stays as it is until the begin after the next. NULL when out of memory. */
+    struct cr_message *(*begin)(struct cr_comm *c, struct cr_message_shape shape, enum cr_phase phase);
+    /* Combine the message of the last begin over all ranks, in place. 0, CR_COMM_AGAIN, -CR_E_PEER, -CR_E_TIMEOUT. */
+    int (*reduce)(struct cr_comm *c, struct cr_error *e);
+    /* The reduced message is applied; the run's state is whole and stands at `step`. */
+    void (*commit)(struct cr_comm *c, uint64_t step);
+    /* A collective without sums: the snapshot goes to whoever keeps checkpoints. Returns when it is safe there.
+     * 0, -CR_E_PEER, -CR_E_IO. */
+    int (*save)(struct cr_comm *c, struct cr_error *e);
+    /* An event worth telling the user, in the caller's own encoding. Every rank tells the same ones; of those with
+     * equal keys one is shown, in the order of keys. Key 0 is shown whoever tells it. */
+    void (*tell)(struct cr_comm *c, uint64_t key, const void *event, size_t size);
+    /* What was asked of this rank from outside: CR_ASK_... bits, cleared by the call. */
+    unsigned (*asked)(struct cr_comm *c);
+    /* This rank's blocks of the collective in work are of no use any more: stop computing, go to reduce. Any thread. */
+    int (*stale)(const struct cr_comm *c);
+    /* How long this rank's share of the collective took: nanoseconds and blocks; deals follow it. Before reduce. */
+    void (*took)(struct cr_comm *c, int64_t nanoseconds, long blocks);
+    void *self;            /* the implementation's own */
+
+    /* Set by core before the run: the whole state as a checkpoint's bytes (malloc'd, the caller frees), for a rank
+     * that joins or when the arbiter is lost. Called on the thread that calls reduce, or on another while that one
+     * computes; never between reduce and commit. */
+    int (*snapshot)(void *run, void **bytes, size_t *size, struct cr_error *e);
+    void *run;
 };
 
-/* The world of one process: reduce is the identity. A constant; nothing to free. */
-struct cr_comm cr_comm_solo(void);
+/* First block of a rank when `blocks` are dealt: 0 for rank 0, `blocks` for rank == size, never decreasing. A pure
+ * function of share, so all ranks agree. */
+long cr_comm_first(const struct cr_comm *c, long blocks, int rank);
 
 #endif

@@ -9,11 +9,14 @@
 #include "core/scale.h"
 #include "core/stepper.h"
 #include "dist/loop.h"
+#include "dist/plain.h"
 #include "tests/suites.h"
 
 enum { SIDE = 12, IMAGES = 90, CLASSES = 5, STEPS = 12, MOST_RANKS = 8 };
 
 static const char text[] = "input 1x12x12\nconv 4 3x3\nrelu\nmaxpool 2x2\nlinear 9\ntanh\nlinear 5\nsoftmax\n";
+
+static const struct cr_link_model link_model = { .latency = 1e-6, .byte = 1e-10, .add = 1e-10 };
 
 struct world {
     struct cr_net net;
@@ -38,7 +41,8 @@ static void *run_rank(void *argument)
     struct cr_error e;
     struct cr_state state;
     struct cr_stepper *s = aligned_alloc(64, (sizeof *s + 63) / 64 * 64);
-    struct cr_comm comm = w->ranks > 1 ? cr_loop_comm(w->loop, r->number) : cr_comm_solo();
+    struct cr_transport *transport = w->ranks > 1 ? cr_loop_transport(w->loop, r->number) : NULL;
+    struct cr_comm *comm = transport ? cr_plain_new(transport, &link_model, NULL) : NULL;
 
     r->status = cr_state_alloc(&state, &w->net, 1, &e);
     if (r->status < 0) return NULL;
@@ -48,16 +52,18 @@ static void *run_rank(void *argument)
     state.normalization.shift[0] = -2;
     *s = (struct cr_stepper){
         .options = &w->options, .net = &w->net, .train = &w->train, .kernels = cr_kernels(), .plan = &w->plan,
-        .state = &state, .comm = &comm,
+        .state = &state, .comm = comm,
     };
     r->status = cr_stepper_init(s, w->threads, &e);
-    if (r->status == 0) r->status = cr_stepper_run(s, STEPS, NULL, NULL, &e);
+    if (r->status == 0) r->status = cr_stepper_run(s, STEPS, NULL, &e);
     cr_net_hash(&w->net, state.params, r->weights);
     cr_state_hash(&state, &w->net, r->state);
     r->redone = state.redone;
     cr_stepper_free(s);
     cr_state_free(&state);
     free(s);
+    if (comm) cr_plain_free(comm);
+    if (transport) transport->free(transport);
     return NULL;
 }
 
