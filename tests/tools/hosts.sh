@@ -41,7 +41,7 @@
 declare -A hosts_init=()   # process 1 of each host and of the switch, numbered from here
 declare -A hosts_cgroup=() # the control group of a host that has one (faults.sh)
 declare -A hosts_cores=()  # the cores of a host that has not all
-HOSTS=() HOSTS_DIR=
+HOSTS=() HOSTS_DIR='' hosts_starting=''
 # To stand before a command. Shells start what is in the background with SIGINT ignored: not so here.
 hosts_signals=(env --default-signal=INT --default-signal=QUIT)
 # The same: in new namespaces, dying with the shell that calls it.
@@ -69,6 +69,7 @@ hosts_start() {
     mkfifo "$ready"
     "${hosts_new[@]}" "${hosts_signals[@]}" setsid bash "$hosts_tools/host_init.sh" "$1" "$2" "$HOSTS_DIR/$2" \
         4>"$ready" </dev/null >>"$HOSTS_DIR/$2.log" 2>&1 &
+    hosts_starting=$!
     disown
     if ! read -r "hosts_init[$2]" <"$ready"; then
         echo "hosts.sh: $2 did not come up: $(tail -n 3 "$HOSTS_DIR/$2.log")" >&2
@@ -76,6 +77,7 @@ hosts_start() {
         return 1
     fi
     rm "$ready"
+    hosts_starting=
 }
 
 # net HOST COMMAND...: in its network only; on the switch too.
@@ -112,6 +114,7 @@ hosts_etc() {
         test ! -e "/etc/$file" || cp -a "/etc/$file" "$etc/"
     done
     : >"$etc/resolv.conf"
+    echo 'multi on' >"$etc/host.conf" # all addresses of a name
     printf '%s\n' 'passwd: files' 'group: files' 'shadow: files' 'hosts: files' >"$etc/nsswitch.conf"
     printf '%s\n' root:x:0:0::/root:/bin/bash worker:x:1000:1000::/home/worker:/bin/bash \
         sshd:x:100:65534::/run/sshd:/usr/sbin/nologin nobody:x:65534:65534::/:/usr/sbin/nologin >"$etc/passwd"
@@ -197,6 +200,10 @@ hosts_up() {
 
 hosts_down() {
     local pid host
+    if [[ $hosts_starting ]]; then # a signal came meanwhile, and its process 1 is not known yet
+        kill -KILL "$hosts_starting" 2>/dev/null
+        sleep 0.2
+    fi
     for pid in "${hosts_init[@]}"; do kill -KILL "$pid" 2>/dev/null; done
     for pid in "${hosts_init[@]}"; do hosts_gone "$pid"; done
     for host in "${!hosts_cgroup[@]}"; do rmdir "${hosts_cgroup[$host]}"; done
