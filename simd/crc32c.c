@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+#include "config.h"
+
 #if defined __aarch64__ && defined __linux__
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -44,6 +46,10 @@ int cr_crc32c_ways(struct cr_crc32c_way way[CR_CRC32C_WAYS])
 #if defined __x86_64__
     if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul"))
         way[ways++] = (struct cr_crc32c_way){ "x86", cr_crc32c_x86 };
+#if CR_HAVE_AVX512
+    if (ways > 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("vpclmulqdq"))
+        way[ways++] = (struct cr_crc32c_way){ "avx512", cr_crc32c_avx512 };
+#endif
 #elif defined __aarch64__ && defined __linux__
     const unsigned long both = HWCAP_CRC32 | HWCAP_PMULL;
     if ((getauxval(AT_HWCAP) & both) == both) way[ways++] = (struct cr_crc32c_way){ "aarch64", cr_crc32c_aarch64 };

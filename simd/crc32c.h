@@ -18,10 +18,11 @@ struct cr_crc32c_way {
     cr_crc32c_fn *run;
 };
 /* Fills `way` and returns how many. */
-enum { CR_CRC32C_WAYS = 2 };
+enum { CR_CRC32C_WAYS = 3 };
 int cr_crc32c_ways(struct cr_crc32c_way way[CR_CRC32C_WAYS]);
 
-/* Instructions of their own: x86-64 with SSE4.2 and PCLMULQDQ, AArch64 with CRC32 and PMULL. */
-cr_crc32c_fn cr_crc32c_x86, cr_crc32c_aarch64;
+/* Instructions of their own: x86-64 with SSE4.2 and PCLMULQDQ, then AVX-512 and VPCLMULQDQ; AArch64 with CRC32 and
+ * PMULL. */
+cr_crc32c_fn cr_crc32c_x86, cr_crc32c_avx512, cr_crc32c_aarch64;
 
 #endif
