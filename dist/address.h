@@ -35,8 +35,8 @@ int cr_address_own(struct cr_address *list, uint16_t port);
 
 /* Where one rank may be reached. */
 struct cr_candidates {
-    char machine[40];       /* of boot id and network namespace: equal only for processes that share loopback; "" = unknown,
-                             * equal to none */
+    char machine[40];       /* of boot id and network namespace: equal only for processes that share loopback;
+                             * "" = unknown, equal to none */
     struct cr_address seen; /* as the arbiter saw it come, whatever the port; family 0 = unknown */
     struct cr_address list[CR_MAX_ADDRESSES];
     int count;

@@ -57,7 +57,8 @@ void cr_peer_text(int rank, const struct cr_address *address, char text[CR_PEER_
 /* How far an attempt is, and then what became of it; the most telling answers come first. */
 enum state {
     WAITING, CONNECTING, SHAKING,
-    SAID_NO, /* in its handshake */ REFUSED, FORBIDDEN, NO_ROUTE, BROKEN, SILENT, /* connected */ FILTERED, NOT_TRIED, STATES
+    /* ended */ SAID_NO, REFUSED, FORBIDDEN, NO_ROUTE, BROKEN, SILENT, FILTERED, NOT_TRIED,
+    STATES
 };
 
 struct attempt {
@@ -262,13 +263,15 @@ static void append_answers(struct text *t, const struct dial *d, enum state stat
         break;
     case FORBIDDEN: append(t, " forbidden by this host's own firewall (allow outgoing TCP to port %u)", port); break;
     case NO_ROUTE:
-        append(t, " unreachable, no route (host down, or no common network: see `ip route get ADDRESS` here)");
+        append(t, " unreachable, no route (host down, no common network, or a firewall that rejects: see `ip route get "
+               "ADDRESS`)");
         break;
     case SILENT:
         append(t, " took the connection but did not answer (the process hangs, or something else uses port %u)", port);
         break;
     case FILTERED:
-        append(t, " did not answer at all (a firewall drops packets to TCP port %u: open it; or the host is down)", port);
+        append(t, " did not answer at all (a firewall drops packets to TCP port %u: open it; or the host is down)",
+               port);
         break;
     default: append(t, " not tried, for lack of time"); break;
     }
@@ -285,7 +288,8 @@ static int explain(struct dial *d, int64_t begun, enum cr_err code, struct cr_er
     }
     for (enum state s = SAID_NO; s < STATES; s++) append_answers(&t, d, s);
     cr_peer_text(d->ours->to, NULL, who);
-    cr_fail(e, code, "no connection to %s after %.1f s: %s", who, (double)(cr_clock() - begun) / 1e9, text + strlen("; "));
+    cr_fail(e, code, "no connection to %s after %.1f s: %s", who, (double)(cr_clock() - begun) / 1e9,
+            text + strlen("; "));
     if (e) e->rank = d->ours->to;
     return -(int)code;
 }
@@ -323,7 +327,8 @@ static int run(struct dial *d, struct attempt **winner, int64_t deadline, int (*
 }
 
 int cr_dial(struct cr_connection *c, const struct cr_address *list, int count, const struct cr_key *key,
-            const struct cr_hello *ours, int64_t deadline, int (*cancelled)(void *user), void *user, struct cr_error *e)
+            const struct cr_hello *ours, int64_t deadline, int (*cancelled)(void *user), void *user,
+            struct cr_error *e)
 {
     char who[CR_PEER_TEXT];
     cr_peer_text(ours->to, NULL, who);
@@ -344,8 +349,8 @@ int cr_dial(struct cr_connection *c, const struct cr_address *list, int count, c
     if (d->count > 0) {
         rc = run(d, &winner, deadline, cancelled, user, e);
     } else {
-        rc = cr_fail(e, CR_E_PEER, "no address of %s can be used: all it has are also those of another host, or loopback; "
-                     "give its network interface an address of its own", who);
+        rc = cr_fail(e, CR_E_PEER, "no address of %s can be used: all it has are also those of another host, or "
+                     "loopback; give its network interface an address of its own", who);
         if (e) e->rank = ours->to;
     }
     if (rc == 0) rc = cr_shake_finish(&winner->shake, c, e);

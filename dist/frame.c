@@ -4,8 +4,8 @@
  *     4  view, 4       16  number, 8         32  CRC32C of the payload, 4   40  payload
  *
  * The head has a checksum of its own, so that a damaged size is noticed before anybody waits for that many bytes. Under
- * --secure the head is one sealed record, and the payload follows in records of at most RECORD bytes each; how many bytes
- * a record has follows from the size, so nothing of the frame is in the clear. */
+ * --secure the head is one sealed record, and the payload follows in records of at most RECORD bytes each; how many
+ * bytes a record has follows from the size, so nothing of the frame is in the clear. */
 #define _POSIX_C_SOURCE 200809L
 #include "dist/frame.h"
 
@@ -229,8 +229,8 @@ static size_t head_size(const struct cr_frames *f)
 
 static int damaged(struct cr_frames *f, struct cr_error *e)
 {
-    return give_up(f, "sent a message that arrived damaged: something on the way changes packets (see `ethtool -S` for bad "
-                      "checksums)", e);
+    return give_up(f, "sent a message that arrived damaged: something on the way changes packets (see `ethtool -S` for "
+                      "bad checksums)", e);
 }
 
 static int open_record(struct cr_frames *f, void *out, const void *in, size_t n, struct cr_error *e)

@@ -46,8 +46,8 @@ short cr_shake_events(const struct cr_shake *s)
 static int failed(struct cr_error *e)
 {
     if (errno == ECONNRESET || errno == EPIPE)
-        return cr_fail(e, CR_E_PEER, "the connection was reset during the handshake: the process there has ended, or has too "
-                       "many callers");
+        return cr_fail(e, CR_E_PEER, "the connection was reset during the handshake: the process there has ended, or "
+                       "has too many callers");
     return cr_fail(e, CR_E_PEER, "the connection broke during the handshake: %s", strerror(errno));
 }
 

@@ -1,5 +1,5 @@
-/* Dialling and listening over real sockets of this machine: who gets in, who does not and is told why, and that strangers
- * in any number and manner keep nobody else out. */
+/* Dialling and listening over real sockets of this machine: who gets in, who does not and is told why, and that
+ * strangers in any number and manner keep nobody else out. */
 #define _DEFAULT_SOURCE /* usleep */
 #include <arpa/inet.h>
 #include <check.h>
@@ -257,8 +257,8 @@ static const struct {
     { "job", "another run", "another run", &key, 1, 0, -1 },
     { "key", "job keys differ", "job key is not ours", &other_key, 0, 0, -1 },
     { "no key", "a job key there, but none here", "a job key here, but none there", &no_key, 0, 0, -1 },
-    { "another rank", "dialled rank 4, reached the arbiter", "somebody dialled rank 4 here, but this is the arbiter", &key, 0,
-      0, 4 },
+    { "another rank", "dialled rank 4, reached the arbiter", "somebody dialled rank 4 here, but this is the arbiter",
+      &key, 0, 0, 4 },
 };
 
 START_TEST(differences_are_named_on_both_sides)
@@ -297,7 +297,10 @@ START_TEST(garbage_disturbs_nobody)
     for (int i = 0; i < OPENINGS + RANDOM; i++) {
         char bytes[1024];
         size_t n = i < OPENINGS ? strlen(opening[i]) : 1 + (size_t)i * 11;
-        for (size_t b = 0; b < n; b++) bytes[b] = i < OPENINGS ? opening[i][b] : (char)((state = state * 1103515245 + 12345) >> 16);
+        for (size_t b = 0; b < n; b++) {
+            state = state * 1103515245 + 12345;
+            bytes[b] = i < OPENINGS ? opening[i][b] : (char)(state >> 16);
+        }
         const int fd = knock(&h);
         ck_assert_int_eq(send(fd, bytes, n, MSG_NOSIGNAL), (ssize_t)n);
         shutdown(fd, SHUT_WR);
@@ -386,7 +389,8 @@ START_TEST(slow_ones_are_dropped_after_5_s)
     start_house(&h, &key, &theirs);
     const int64_t begun = cr_clock();
     const int silent = knock(&h), dripping = knock(&h), half = knock(&h);
-    struct cr_handshake *const slow = cr_handshake_new(&key, &ours, 0), *const halfway = cr_handshake_new(&key, &ours, 0);
+    struct cr_handshake *const slow = cr_handshake_new(&key, &ours, 0);
+    struct cr_handshake *const halfway = cr_handshake_new(&key, &ours, 0);
     const void *out;
     ck_assert_uint_gt(cr_handshake_output(slow, &out), 150);
     say(half, halfway); /* a good hello, and then nothing */
@@ -404,7 +408,8 @@ START_TEST(slow_ones_are_dropped_after_5_s)
     close(half);
     close_house(&h);
     ck_assert_int_eq(h.refused, 3);
-    for (int i = 0; i < 3; i++) ck_assert_msg(strstr(h.reason[i], "not finished within 5 s") != NULL, "%s", h.reason[i]);
+    for (int i = 0; i < 3; i++)
+        ck_assert_msg(strstr(h.reason[i], "not finished within 5 s") != NULL, "%s", h.reason[i]);
     cr_handshake_free(slow);
     cr_handshake_free(halfway);
 }
@@ -645,7 +650,8 @@ START_TEST(a_dial_is_cancelled)
     const struct cr_hello ours = hello(3, 4);
     struct cr_connection c;
     int asked = 0;
-    ck_assert_int_eq(cr_dial(&c, &a, 1, &key, &ours, cr_clock() + PATIENT * second, enough, &asked, NULL), -CR_E_INTERRUPTED);
+    const int64_t deadline = cr_clock() + PATIENT * second;
+    ck_assert_int_eq(cr_dial(&c, &a, 1, &key, &ours, deadline, enough, &asked, NULL), -CR_E_INTERRUPTED);
     ck_assert_int_eq(asked, 3);
     close(fd);
 }
