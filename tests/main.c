@@ -34,6 +34,7 @@ static const struct {
     { "picture", picture_suite },
     { "gradient", gradient_suite },
     { "ranks", ranks_suite },
+    { "hosts", hosts_suite },
     { "address", address_suite },
     { "door", door_suite },
     { "frame", frame_suite },

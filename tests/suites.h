@@ -23,6 +23,7 @@ Suite *synth_suite(void);
 Suite *picture_suite(void);
 Suite *gradient_suite(void);
 Suite *ranks_suite(void);
+Suite *hosts_suite(void);
 Suite *address_suite(void);
 Suite *door_suite(void);
 Suite *frame_suite(void);
