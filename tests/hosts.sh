@@ -223,7 +223,8 @@ same "power: the same host, its programs gone" "$(remote node2 ls /root)$(host_p
 for signal in TERM INT KILL; do
     rm -f up
     "${hosts_signals[@]}" bash -uc ". '$SRCDIR/tests/tools/hosts.sh'
-        hosts_up 1; reaches launcher node1 && echo \"\${hosts_init[*]}\" \"\$HOSTS_DIR\"; setpriv --pdeathsig KILL sleep 100 & wait" >up &
+        hosts_up 1; reaches launcher node1 && echo \"\${hosts_init[*]}\" \"\$HOSTS_DIR\"
+        setpriv --pdeathsig KILL sleep 100 & wait" >up &
     child=$!
     soon test -s up
     read -r a b c folder <up

@@ -48,6 +48,7 @@ hosts_signals=(env --default-signal=INT --default-signal=QUIT)
 hosts_new=(setpriv --pdeathsig KILL unshare --fork --kill-child --pid --mount --net --uts --ipc)
 hosts_tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 hosts_sshd=/usr/sbin/sshd
+PATH=$PATH:/usr/sbin:/sbin # not there after su
 
 hosts_possible() {
     local tool why
@@ -110,7 +111,7 @@ hosts_names() {
 hosts_etc() {
     local etc=$HOSTS_DIR/$1/etc file
     mkdir -p "$etc/ssh" "$HOSTS_DIR/$1/home/worker" "$HOSTS_DIR/$1/root"
-    for file in alternatives ld.so.cache ld.so.conf ld.so.conf.d localtime protocols services ssl; do
+    for file in alternatives ld.so.cache ld.so.conf ld.so.conf.d localtime protocols services; do
         test ! -e "/etc/$file" || cp -a "/etc/$file" "$etc/"
     done
     : >"$etc/resolv.conf"
