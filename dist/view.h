@@ -97,7 +97,7 @@ int cr_views_next(struct cr_views *v, struct cr_act *act);
  * (there is no DROP for it: the driver knows both connections). 1 = taken; 0 = refuse it: its incarnation is not
  * greater than one before (they begin with 1), or the run is over. */
 int cr_views_arrived(struct cr_views *v, int rank, uint32_t incarnation);
-/* Those who are here may begin: all have come, or the time for it is over. Fails the run when fewer than `least` are. */
+/* Those who are here may begin: all have come, or the time for it is over. The run fails if they are too few. */
 void cr_views_begin(struct cr_views *v);
 /* The rank is gone: its connection closed, it was silent too long, or it broke the protocol. */
 void cr_views_lost(struct cr_views *v, int rank);
@@ -122,11 +122,11 @@ void cr_views_done(struct cr_views *v, int rank);
 
 /* Members of the view being started or running, in order of rank, into rank[] (CR_MAX_RANKS); returns how many. */
 int cr_views_members(const struct cr_views *v, int *rank);
-/* The last collective that all members have committed, as far as told. A checkpoint that is collective c is confirmed to
- * the ranks only when this is c - 1, or somebody could be two apart from another. */
+/* The last collective that all members have committed, as far as told. A checkpoint that is collective c may be
+ * confirmed to the ranks when this is c - 1 or more: earlier, one could get two ahead of another. */
 uint64_t cr_views_common(const struct cr_views *v);
-/* Whom everybody waits for: who has not answered, or is not done, or has the least progress, the lowest of them; -1 when
- * there is none. */
+/* Whom everybody waits for: who has not answered, or is not done, or has the least progress, the lowest of them; -1
+ * when there is none. */
 int cr_views_slowest(const struct cr_views *v);
 
 #endif

@@ -39,6 +39,7 @@ static const struct {
     { "door", door_suite },
     { "frame", frame_suite },
     { "torch", torch_suite },
+    { "view", view_suite },
     { NULL, NULL },
 };
 

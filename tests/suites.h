@@ -28,5 +28,6 @@ Suite *address_suite(void);
 Suite *door_suite(void);
 Suite *frame_suite(void);
 Suite *torch_suite(void);
+Suite *view_suite(void);
 
 #endif
