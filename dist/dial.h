@@ -23,8 +23,8 @@ void cr_peer_text(int rank, const struct cr_address *address, char text[CR_PEER_
 
 /* Dial ours->to. Addresses are tried with a stagger of 250 ms side by side (as in Happy Eyeballs, RFC 8305), and the
  * first whose handshake ends well wins. Only one of them at a time is brought to its end, so that the listener welcomes
- * one connection, not several. A link-local IPv6 address is tried on each interface of this host, for its scope is another
- * host's number. Each address is tried once: who knows that the listener may not be up yet dials again.
+ * one connection, not several. A link-local IPv6 address is tried on each interface of this host, for its scope is
+ * another host's number. Each address is tried once: who knows that the listener may not be up yet dials again.
  *   cancelled  asked at least every 100 ms, NULL = never; 1 ends the attempt (-CR_E_INTERRUPTED)
  *   deadline   CLOCK_MONOTONIC in ns
  * 0; -CR_E_PEER (all have failed) or -CR_E_TIMEOUT says what each address answered and what to do: refused, no route,

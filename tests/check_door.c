@@ -620,18 +620,20 @@ START_TEST(dropped_packets)
 }
 END_TEST
 
+/* Those that fail at once are not waited for: 12 staggers would take 3 s. */
 START_TEST(every_address_is_accounted_for)
 {
+    enum { LIST = CR_MAX_ADDRESSES };
     uint16_t closed, silent;
     const int fd = listener(&closed, 1), fd2 = listener(&silent, 8);
     close(fd);
-    struct cr_address list[6];
-    for (int i = 0; i < 6; i++) {
+    struct cr_address list[LIST];
+    for (int i = 0; i < LIST; i++) {
         list[i] = at("127.0.0.1", i == 2 ? silent : closed);
         if (i != 2) list[i].ip[3] = (uint8_t)(i + 1);
     }
-    dial_in_vain(list, 6, 1.5, CR_E_TIMEOUT, SAYS("s: 127.0.0.1:", ", 127.0.0.4:", " and 2 more refused the connection",
-                                                 "); 127.0.0.1:", " took the connection"));
+    dial_in_vain(list, LIST, 3, CR_E_TIMEOUT, SAYS("s: 127.0.0.1:", ", 127.0.0.4:", " and 12 more refused the",
+                                                  "); 127.0.0.1:", " took the connection"));
     dial_in_vain(list, 0, PATIENT, CR_E_PEER, SAYS("no address of rank 4 can be used"));
     close(fd2);
 }
