@@ -18,6 +18,7 @@
 
 #include "dist/dial.h"
 #include "dist/door.h"
+#include "dist/seal.h"
 #include "tests/suites.h"
 
 static const int64_t second = 1000000000;
@@ -243,6 +244,34 @@ START_TEST(without_a_key_when_both_have_none)
     start_house(&h, &no_key, &theirs);
     const struct cr_address a = at("127.0.0.1", port_of(&h));
     dial_well(&h, &a, 1);
+    close_house(&h);
+}
+END_TEST
+
+/* --secure: what one side seals, the other opens. */
+START_TEST(sealed_connections)
+{
+    struct cr_hello theirs = hello(CR_RANK_ARBITER, 0), ours = hello(3, CR_RANK_ARBITER);
+    struct house h;
+    struct cr_connection c;
+    struct cr_error e;
+    uint8_t sealed[5 + CR_SEAL_OVERHEAD], text[5];
+    if (!cr_seal_possible()) return;
+    theirs.common.secure = ours.common.secure = 1;
+    start_house(&h, &key, &theirs);
+    const struct cr_address a = at("127.0.0.1", port_of(&h));
+    ck_assert_msg(dial(&c, &a, 1, &key, &ours, &e) == 0, "%s", e.text);
+    await(&h, 1, 0);
+    ck_assert_ptr_nonnull(c.seal);
+    ck_assert_ptr_nonnull(h.guest.seal);
+    cr_seal_lock(c.seal, sealed, "there", 5);
+    ck_assert_int_eq(cr_seal_open(h.guest.seal, text, sealed, sizeof sealed, NULL), 0);
+    ck_assert_mem_eq(text, "there", 5);
+    cr_seal_lock(h.guest.seal, sealed, "again", 5);
+    ck_assert_int_eq(cr_seal_open(c.seal, text, sealed, sizeof sealed, NULL), 0);
+    ck_assert_mem_eq(text, "again", 5);
+    cr_connection_close(&c);
+    ck_assert_ptr_null(c.seal);
     close_house(&h);
 }
 END_TEST
@@ -713,6 +742,7 @@ Suite *door_suite(void)
     tcase_set_timeout(t, 30);
     tcase_add_loop_test(t, both_ends_know_each_other, 0, 2);
     tcase_add_test(t, without_a_key_when_both_have_none);
+    tcase_add_test(t, sealed_connections);
     tcase_add_loop_test(t, differences_are_named_on_both_sides, 0, sizeof mismatch / sizeof *mismatch);
     tcase_add_test(t, garbage_disturbs_nobody);
     tcase_add_test(t, a_crowd_of_idle_connections);
