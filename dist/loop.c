@@ -90,7 +90,7 @@ struct trade {
 static int hopeless(const struct trade *x, struct cr_error *e)
 {
     const struct cr_loop *const l = x->seat->world;
-    if (x->seat->cancelled) return fail(e, CR_E_PEER, x->in ? x->from : x->to, "was cut off: the exchange was cancelled");
+    if (x->seat->cancelled) return fail(e, CR_E_PEER, x->in ? x->from : x->to, "is waited for no longer: cancelled");
     if (x->in && l->left[x->from]) return fail(e, CR_E_PEER, x->from, "closed the connection");
     if (x->out && x->out->full && l->left[x->to]) return fail(e, CR_E_PEER, x->to, "closed the connection");
     return 0;
@@ -163,7 +163,7 @@ static int trade(struct cr_transport *t, int to, const void *out, size_t out_byt
         if (reserve(seat, in_bytes) < 0) return cr_fail(e, CR_E_NOMEM, "out of memory for %zu bytes", in_bytes);
         x.bytes = seat->scratch;
     }
-    const struct timespec until = { .tv_sec = (time_t)(deadline / 1000000000), .tv_nsec = (long)(deadline % 1000000000) };
+    const struct timespec until = { (time_t)(deadline / 1000000000), (long)(deadline % 1000000000) };
     pthread_mutex_lock(&l->lock);
     if (from >= 0) x.in = box_of(l, from, t->rank);
     if (to >= 0) {

@@ -2,8 +2,8 @@
  * clusters of workstations", 2009). Chunk numbers are taken modulo P.
  *
  *   chunk c  bytes [S*c/P, S*(c+1)/P), cut at multiples of CR_MESSAGE_ALIGN; may be empty
- *   phase 1  reduce-scatter, steps s = 0..P-2: rank r sends chunk r-s, receives chunk r-s-1 and combines it with its own
- *   phase 2  all-gather,     steps s = 0..P-2: rank r sends chunk r+1-s, receives chunk r-s and keeps it
+ *   phase 1  reduce-scatter, steps s = 0..P-2: rank r sends chunk r-s, receives and combines chunk r-s-1
+ *   phase 2  all-gather,     steps s = 0..P-2: rank r sends chunk r+1-s, receives and keeps chunk r-s
  *   cost     2(P-1) steps; each rank sends 2 S (P-1)/P bytes, the fewest that are possible */
 #include "dist/ways.h"
 

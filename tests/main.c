@@ -22,6 +22,8 @@ static const struct {
     { "handshake", handshake_suite },
     { "seal", seal_suite },
     { "crc32c", crc32c_suite },
+    { "message", message_suite },
+    { "allreduce", allreduce_suite },
     { "checkpoint", checkpoint_suite },
     { "safetensors", safetensors_suite },
     { "simd", simd_suite },
