@@ -15,6 +15,7 @@ struct cr_pass {
     struct cr_samples samples;
     const float *x, *w, *b;
     float *y;
+    void *won;            /* of a layer that pools: left by forward to backward */
     const float *dy;
     float *dx;            /* NULL: nobody needs it (first layer, or a pass without training) */
     float *dw, *db;
@@ -38,6 +39,10 @@ struct cr_layer_type {
     size_t (*scratch)(const struct cr_layer *l, struct cr_samples s);   /* floats; NULL = none */
     void (*forward)(const struct cr_layer *l, const struct cr_pass *p);
     void (*backward)(const struct cr_layer *l, const struct cr_pass *p); /* NULL: forward has done it (the loss) */
+    /* The layer and the next one, a max-pool, in one go; y and dy are the pool's. NULL: never, like pools() == 0. */
+    int (*pools)(const struct cr_layer *l, const struct cr_kernels *k, struct cr_samples s);
+    void (*forward_pool)(const struct cr_layer *l, const struct cr_pass *p);
+    void (*backward_pool)(const struct cr_layer *l, const struct cr_pass *p);
 };
 
 extern const struct cr_layer_type cr_layer_conv, cr_layer_linear, cr_layer_maxpool, cr_layer_avgpool, cr_layer_tanh,

@@ -20,7 +20,7 @@ static double flop(const struct cr_layer *l)
 
 static size_t scratch(const struct cr_layer *l, struct cr_samples s)
 {
-    return cr_conv_scratch(&l->conv, s);
+    return cr_conv_pool_scratch(&l->conv, s); /* no less than that of the convolution alone */
 }
 
 static void forward(const struct cr_layer *l, const struct cr_pass *p)
@@ -34,6 +34,21 @@ static void backward(const struct cr_layer *l, const struct cr_pass *p)
     if (p->dx) p->kernels->conv.backward_input(&l->conv, p->samples, p->dy, p->w, p->dx, p->scratch);
 }
 
+static int pools(const struct cr_layer *l, const struct cr_kernels *k, struct cr_samples s)
+{
+    return k->conv_pool.fits(&l->conv, s);
+}
+
+static void forward_pool(const struct cr_layer *l, const struct cr_pass *p)
+{
+    p->kernels->conv_pool.forward(&l->conv, p->samples, p->x, p->w, p->b, p->y, p->won, p->scratch);
+}
+
+static void backward_pool(const struct cr_layer *l, const struct cr_pass *p)
+{
+    p->kernels->conv_pool.backward(&l->conv, p->samples, p->x, p->dy, p->won, p->w, p->dw, p->db, p->dx, p->scratch);
+}
+
 const struct cr_layer_type cr_layer_conv = {
     .name = "conv",
     .usage = "conv CHANNELS HxW [stride=N] [pad=N] [init=NAME] [name=NAME]",
@@ -43,4 +58,7 @@ const struct cr_layer_type cr_layer_conv = {
     .scratch = scratch,
     .forward = forward,
     .backward = backward,
+    .pools = pools,
+    .forward_pool = forward_pool,
+    .backward_pool = backward_pool,
 };

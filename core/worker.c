@@ -118,13 +118,22 @@ int64_t cr_loss_sum(const float *loss, int n)
     return sum;
 }
 
-static struct cr_pass pass_of(const struct cr_worker *w, const float *params, int i)
+/* Does layer i take the layer behind it along? */
+static int takes_pool(const struct cr_worker *w, int i)
+{
+    const struct cr_layer *l = &w->net->layer[i];
+    if (w->apart || i + 1 >= w->net->layers || !l[1].type->is_maxpool || !l->type->pools) return 0;
+    const struct cr_conv *pool = &l[1].conv;
+    return pool->kh == 2 && pool->kw == 2 && pool->stride == 2 && l->type->pools(l, w->kernels, w->samples);
+}
+
+static struct cr_pass pass_of(const struct cr_worker *w, const float *params, int i, int pool)
 {
     const struct cr_layer *l = &w->net->layer[i];
     return (struct cr_pass){
         .kernels = w->kernels, .samples = w->samples,
-        .x = w->act[i], .y = w->act[i + 1], .w = params + l->weight_at, .b = params + l->bias_at,
-        .label = w->label, .loss = w->loss, .scratch = w->scratch,
+        .x = w->act[i], .y = w->act[i + 1 + pool], .won = w->act[i + 1], .w = params + l->weight_at,
+        .b = params + l->bias_at, .label = w->label, .loss = w->loss, .scratch = w->scratch,
     };
 }
 
@@ -137,10 +146,12 @@ void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr
     cr_profile_loaded(w->profile, n);
     for (int i = 0; i < net->layers; i++) {
         const struct cr_layer *l = &net->layer[i];
-        struct cr_pass p = pass_of(w, params, i);
+        const int pool = takes_pool(w, i);
+        struct cr_pass p = pass_of(w, params, i, pool);
         if (training && l->type->is_loss) p.dx = w->gradient[0];
-        l->type->forward(l, &p);
+        (pool ? l->type->forward_pool : l->type->forward)(l, &p);
         cr_profile_mark(w->profile, cr_span_forward(i));
+        i += pool;
     }
 }
 
@@ -162,15 +173,16 @@ void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_n
     cr_worker_forward(w, params, z, n, 1);
     w->loss_sum += cr_loss_sum(w->loss, n);
     for (int i = net->layers - 1; i >= 0; i--) {
-        const struct cr_layer *l = &net->layer[i];
+        const int pool = i > 0 && takes_pool(w, i - 1);
+        const struct cr_layer *l = &net->layer[i -= pool];
         if (!l->type->backward) continue;
         if (!l->weights && !wants_input_gradient(net, i)) break;
-        struct cr_pass p = pass_of(w, params, i);
+        struct cr_pass p = pass_of(w, params, i, pool);
         p.dy = w->gradient[from];
         p.dx = wants_input_gradient(net, i) ? w->gradient[!from] : NULL;
         p.dw = w->dw;
         p.db = w->db;
-        l->type->backward(l, &p);
+        (pool ? l->type->backward_pool : l->type->backward)(l, &p);
         cr_profile_mark(w->profile, cr_span_backward(i));
         if (l->weights) {
             collect(w, l->tensor, w->dw, shift);

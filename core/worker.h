@@ -16,11 +16,13 @@ struct cr_worker {
     const struct cr_kernels *kernels;
     void *arena;             /* owns everything below */
     int block, lanes;
+    int apart;               /* no two layers in one go: every activation can be looked at */
     struct cr_samples samples; /* of the block in work */
     const uint8_t **image;   /* (block) */
     uint8_t *label;          /* (block) */
     float *loss;             /* (block) */
-    float **act;             /* (layers + 1): the input, then each layer's output */
+    float **act;             /* (layers + 1): the input, then each layer's output (of a layer that takes the pool behind
+                                it along: what backward needs to know) */
     float *gradient[2];      /* of activations, taking turns */
     float *dw, *db;          /* of the layer in work */
     float *scratch;

@@ -60,6 +60,35 @@ static void check_conv(struct bench *t, const struct cr_conv *c)
     hash_words(t, t->b, (size_t)c->out_c);
 }
 
+/* A convolution and its max-pool, in one go where the table has that. */
+static void check_conv_pool(struct bench *t)
+{
+    const struct cr_conv *c = &conv_shape;
+    const size_t in = values(t, c->in_c, c->in_h, c->in_w), out = values(t, 3, 3, 3);
+    const size_t weights = (size_t)(c->out_c * c->in_c * c->kh * c->kw);
+    float *const full = t->out + ROOM / 2, *const dfull = t->scratch + SCRATCH / 2;
+    float *const w = t->w, *const dw = t->w + ROOM / 2, *const db = t->b + ROOM / 2;
+    fill(t->in, in, 18);
+    fill(t->gradient, out, 19);
+    fill(w, weights, 20);
+    fill(t->b, (size_t)c->out_c, 21);
+    if (t->k->conv_pool.fits(c, t->s)) {
+        t->k->conv_pool.forward(c, t->s, t->in, w, t->b, t->out, full, t->scratch);
+        hash_words(t, t->out, out);
+        t->k->conv_pool.backward(c, t->s, t->in, t->gradient, full, w, dw, db, t->out, t->scratch);
+    } else {
+        t->k->conv.forward(c, t->s, t->in, w, t->b, full, t->scratch);
+        t->k->maxpool.forward(&pool_shape, t->s, full, t->out);
+        hash_words(t, t->out, out);
+        t->k->maxpool.backward(&pool_shape, t->s, full, t->gradient, dfull);
+        t->k->conv.backward_weight(c, t->s, t->in, dfull, dw, db, t->scratch);
+        t->k->conv.backward_input(c, t->s, dfull, w, t->out, t->scratch);
+    }
+    hash_words(t, dw, weights);
+    hash_words(t, db, (size_t)c->out_c);
+    hash_words(t, t->out, in);
+}
+
 static void check_linear(struct bench *t)
 {
     const size_t in = values(t, FEATURES, 1, 1), out = values(t, CLASSES, 1, 1);
@@ -162,6 +191,7 @@ int cr_kernels_answer(const struct cr_kernels *k, uint64_t *hash, struct cr_erro
         t.s = arrangement[i];
         check_conv(&t, &conv_shape);
         check_conv(&t, &strided_shape);
+        check_conv_pool(&t);
         check_linear(&t);
         check_pools(&t);
         check_loss(&t);

@@ -7,6 +7,6 @@
 #define TILE_O 3
 #define TILE_T 4
 #define SPIKE_ROWS 15
-#define FALLBACK cr_conv_ref_fma
-#define CONV_NAME cr_conv_avx2
+#define SMALLER(name) name##_ref_fma
+#define CONV(name) name##_avx2
 #include "simd/conv_tmpl.h"

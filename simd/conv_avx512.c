@@ -6,6 +6,7 @@
 #define TILE_X 4
 #define TILE_O 4
 #define TILE_T 5
-#define FALLBACK cr_conv_half_avx512
-#define CONV_NAME cr_conv_avx512
+#define SELECT
+#define SMALLER(name) name##_half_avx512
+#define CONV(name) name##_avx512
 #include "simd/conv_tmpl.h"

@@ -11,6 +11,10 @@
 static int imin(int a, int b) { return a < b ? a : b; }
 static int imax(int a, int b) { return a > b ? a : b; }
 
+/* n things in tiles of at most `most`, as even as can be: how many, and where each begins. */
+static int tiles(int n, int most) { return (n + most - 1) / most; }
+static int share(int n, int tile, int count) { return (int)((long)n * tile / count); }
+
 /* Short runs, for which a call of memset or memcpy would cost more than the work. */
 static inline void put_zeros(float *to, size_t n)
 {

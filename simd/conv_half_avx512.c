@@ -7,6 +7,7 @@
 #define TILE_O 4
 #define TILE_T 5
 #define SPIKE_ROWS 15
-#define FALLBACK cr_conv_ref_fma
-#define CONV_NAME cr_conv_half_avx512
+#define SELECT
+#define SMALLER(name) name##_ref_fma
+#define CONV(name) name##_half_avx512
 #include "simd/conv_tmpl.h"

@@ -7,6 +7,6 @@
 #define TILE_O 4
 #define TILE_T 5
 #define SPIKE_ROWS 15
-#define FALLBACK cr_conv_ref
-#define CONV_NAME cr_conv_neon
+#define SMALLER(name) name##_ref
+#define CONV(name) name##_neon
 #include "simd/conv_tmpl.h"

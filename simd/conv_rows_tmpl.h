@@ -159,8 +159,8 @@ static void run_plane(int tc, const struct plane *p, int begin, int end)
 }
 
 /* Channels in tiles of at most TILE_C, as even as can be. */
-static int tile_count(int channels) { return (channels + TILE_C - 1) / TILE_C; }
-static int tile_begin(int channels, int tile) { return (int)((long)channels * tile / tile_count(channels)); }
+static int tile_count(int channels) { return tiles(channels, TILE_C); }
+static int tile_begin(int channels, int tile) { return share(channels, tile, tile_count(channels)); }
 
 /* Rows of outputs at a time, so that what one channel tile reads of x is still in cache for the next. */
 static int slab_rows(const struct plane *p)
@@ -215,12 +215,14 @@ static size_t packed_size(const struct cr_conv *c)
     return ((size_t)c->in_c * (size_t)c->out_c * (size_t)c->kh * (size_t)c->kw + 15) & ~(size_t)15;
 }
 
-/* All tiles, one after another: taps in order, tile channel fastest. Tile from channel o on is at o * taps. */
-static void pack_forward(const struct cr_conv *c, const float *w, float *packed)
+/* All tiles of at most `most` channels, one after another: taps in order, tile channel fastest. Tile from channel o on
+ * is at o * taps. */
+static void pack_forward(const struct cr_conv *c, int most, const float *w, float *packed)
 {
     const size_t taps = (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw;
-    for (int tile = 0; tile < tile_count(c->out_c); tile++) {
-        const int o = tile_begin(c->out_c, tile), tc = tile_begin(c->out_c, tile + 1) - o;
+    const int count = tiles(c->out_c, most);
+    for (int tile = 0; tile < count; tile++) {
+        const int o = share(c->out_c, tile, count), tc = share(c->out_c, tile + 1, count) - o;
         for (size_t t = 0; t < taps; t++)
             for (int i = 0; i < tc; i++) *packed++ = w[(size_t)(o + i) * taps + t];
     }
@@ -235,7 +237,7 @@ static void rows_forward(const struct cr_conv *c, struct cr_samples s, const flo
     const size_t taps = (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw;
     float *const packed = scratch, *const bordered = packed + packed_size(c);
 
-    pack_forward(c, w, packed);
+    pack_forward(c, TILE_C, w, packed);
     for (int g = 0; g < cr_groups(s); g++, x += x_group, y += (size_t)c->out_c * y_plane) {
         const struct plane p = {
             .lanes = s.lanes, .pixels = c->out_w, .rows = c->out_h,

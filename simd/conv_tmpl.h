@@ -3,14 +3,18 @@
  *     TILE_C, TILE_X   channels x vectors of the register tile of forward and backward_input
  *     TILE_O, TILE_T   output channels x taps of the register tile of backward_weight
  *     SPIKE_ROWS       rows of a window in the register tile of the sparse gradient by weight
- *     FALLBACK         the table for what does not fill these vectors
- *     CONV_NAME        what the table made here is called
+ *     SMALLER(name)    the tables for what does not fill these vectors
+ *     CONV(name)       what the tables made here are called
  *
  * Samples side by side (lanes 8 or 16): a vector holds the same pixel of VL samples, so every chain of the arithmetic
  * is a chain of whole vectors, whatever the shape: no im2col, no tails. One sample alone (lanes 1): a vector holds VL
  * neighbours of a row, or VL output channels for the gradient by weight. */
 #include "simd/conv_rows_tmpl.h"
 #include "simd/conv_weight_tmpl.h"
+#include "simd/conv_pool_tmpl.h"
+#ifdef SELECT
+#include "simd/conv_select_tmpl.h"
+#endif
 #if VL <= 8 /* rows of one sample are short */
 #include "simd/conv_single_tmpl.h"
 #include "simd/conv_sparse_tmpl.h"
@@ -22,7 +26,7 @@ static void forward(const struct cr_conv *c, struct cr_samples s, const float *x
     if (fits(c, s))
         rows_forward(c, s, x, w, b, y, scratch);
     else
-        FALLBACK.forward(c, s, x, w, b, y, scratch);
+        SMALLER(cr_conv).forward(c, s, x, w, b, y, scratch);
 }
 
 static void backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w, float *dx,
@@ -37,7 +41,7 @@ static void backward_input(const struct cr_conv *c, struct cr_samples s, const f
     if (fits(c, s))
         rows_backward_input(c, s, dy, w, dx, scratch);
     else
-        FALLBACK.backward_input(c, s, dy, w, dx, scratch);
+        SMALLER(cr_conv).backward_input(c, s, dy, w, dx, scratch);
 }
 
 static void backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy, float *dw,
@@ -55,7 +59,37 @@ static void backward_weight(const struct cr_conv *c, struct cr_samples s, const 
     if (s.lanes % VL == 0)
         lanes_backward_weight(c, s, x, dy, dw, db, scratch);
     else
-        FALLBACK.backward_weight(c, s, x, dy, dw, db, scratch);
+        SMALLER(cr_conv).backward_weight(c, s, x, dy, dw, db, scratch);
 }
 
-const struct cr_conv_kernels CONV_NAME = { forward, backward_input, backward_weight };
+const struct cr_conv_kernels CONV(cr_conv) = { forward, backward_input, backward_weight };
+
+static int pooled_fits(const struct cr_conv *c, struct cr_samples s)
+{
+    if (s.lanes % VL) return SMALLER(cr_conv_pool).fits(c, s);
+    return c->stride == 1 && c->out_h >= 2 && c->out_w >= 2;
+}
+
+static void pooled_forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
+                           float *y, void *won, float *scratch)
+{
+    if (s.lanes % VL)
+        SMALLER(cr_conv_pool).forward(c, s, x, w, b, y, won, scratch);
+    else
+        pool_forward(c, s, x, w, b, y, won, scratch);
+}
+
+static void pooled_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                            const void *won, const float *w, float *dw, float *db, float *dx, float *scratch)
+{
+    if (s.lanes % VL)
+        SMALLER(cr_conv_pool).backward(c, s, x, dy, won, w, dw, db, dx, scratch);
+#ifdef SELECT
+    else if (select_fits(c, s))
+        select_backward(c, s, x, dy, won, w, dw, db, dx, scratch);
+#endif
+    else
+        pool_backward(c, s, x, dy, won, w, dw, db, dx, scratch);
+}
+
+const struct cr_conv_pool_kernels CONV(cr_conv_pool) = { pooled_fits, pooled_forward, pooled_backward };

@@ -89,19 +89,20 @@ static int covers(int g, int lanes, int slice)
     return base <= slice && slice < base + lanes;
 }
 
-static void bias_gradient(const struct cr_conv *c, struct cr_samples s, const float *dy, float *db)
+/* dy: planes of `plane` values a lane, `channels` of them a group. */
+static void bias_gradient(int channels, size_t plane, struct cr_samples s, const float *dy, float *db)
 {
-    const size_t plane = (size_t)c->out_h * (size_t)c->out_w, lanes = (size_t)s.lanes;
+    const size_t lanes = (size_t)s.lanes;
     enum { CHAINS = 8 }; /* channels at once: as many independent chains as hide an addition's latency */
-    for (int o = 0; o < c->out_c; o += CHAINS) {
-        const int n = imin(CHAINS, c->out_c - o);
+    for (int o = 0; o < channels; o += CHAINS) {
+        const int n = imin(CHAINS, channels - o);
         float lane[CHAINS][16] = { { 0 } };
         for (int slice = 0; slice < 16; slice += VL) {
             vf acc[CHAINS];
             for (int i = 0; i < CHAINS; i++) acc[i] = vf_zero();
             for (int g = 0; g < cr_groups(s); g++) {
                 if (!covers(g, s.lanes, slice)) continue;
-                const float *from = dy + ((size_t)g * (size_t)c->out_c + (size_t)o) * plane * lanes;
+                const float *from = dy + ((size_t)g * (size_t)channels + (size_t)o) * plane * lanes;
                 from += slice - g * s.lanes % 16;
                 for (size_t p = 0; p < plane; p++, from += lanes)
                     UNROLL for (int i = 0; i < CHAINS; i++)
@@ -166,7 +167,7 @@ static void lanes_backward_weight(const struct cr_conv *c, struct cr_samples s, 
             }
         }
     }
-    bias_gradient(c, s, dy, db);
+    bias_gradient(c->out_c, (size_t)c->out_h * (size_t)c->out_w, s, dy, db);
 }
 
 #endif

@@ -47,6 +47,18 @@ typedef void cr_conv_backward_weight_fn(const struct cr_conv *c, struct cr_sampl
 /* Floats of scratch that any of the three may use, for any instruction set. */
 size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s);
 
+/* Convolution and a max-pool of 2x2 windows two apart behind it, in one go: y is the pooled output, dy its gradient,
+ * and the bits are those of one after the other. `won` is room for the convolution's own output, in which forward
+ * leaves to backward what it wants to know; no one else can read it. dx may be NULL. Only where fits() says so. */
+typedef int cr_conv_pool_fits_fn(const struct cr_conv *c, struct cr_samples s);
+typedef void cr_conv_pool_forward_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w,
+                                     const float *b, float *y, void *won, float *scratch);
+typedef void cr_conv_pool_backward_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                                      const void *won, const float *w, float *dw, float *db, float *dx,
+                                      float *scratch);
+/* Floats of scratch that both may use, for any instruction set. */
+size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s);
+
 /* Linear: x (in), y (out) per sample; w (out, in), b (out). Forward from the bias over `in`; dx from +0 over `out`;
  * dw and db from +0 over the block's samples. scratch: cr_linear_scratch floats. */
 typedef void cr_linear_forward_fn(int in, int out, struct cr_samples s, const float *x, const float *w, const float *b,
@@ -112,6 +124,11 @@ struct cr_conv_kernels {
     cr_conv_backward_input_fn *backward_input;
     cr_conv_backward_weight_fn *backward_weight;
 };
+struct cr_conv_pool_kernels {
+    cr_conv_pool_fits_fn *fits;
+    cr_conv_pool_forward_fn *forward;
+    cr_conv_pool_backward_fn *backward;
+};
 struct cr_linear_kernels {
     cr_linear_forward_fn *forward;
     cr_linear_backward_input_fn *backward_input;
@@ -140,6 +157,7 @@ struct cr_kernels {
     const char *isa;
     struct cr_gemm_kernels gemm; /* simd/gemm.h */
     struct cr_conv_kernels conv;
+    struct cr_conv_pool_kernels conv_pool;
     struct cr_linear_kernels linear;
     struct cr_maxpool_kernels maxpool;
     struct cr_avgpool_kernels avgpool;

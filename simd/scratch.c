@@ -41,6 +41,12 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     return lines(larger(packed + larger(forward, input), larger(dense, larger(by_weight, by_input) + spikes)));
 }
 
+size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s)
+{
+    const size_t dy = (size_t)(cr_groups(s) * c->out_c * c->out_h * c->out_w) * (size_t)s.lanes;
+    return lines(dy) + cr_conv_scratch(c, s);
+}
+
 size_t cr_linear_scratch(int in, int out, struct cr_samples s)
 {
     (void)out;

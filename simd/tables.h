@@ -8,6 +8,7 @@
 #define CR_DECLARE_KERNELS(isa)                                                                                        \
     extern const struct cr_gemm_kernels cr_gemm_##isa;                                                                 \
     extern const struct cr_conv_kernels cr_conv_##isa;                                                                 \
+    extern const struct cr_conv_pool_kernels cr_conv_pool_##isa;                                                       \
     extern const struct cr_linear_kernels cr_linear_##isa;                                                             \
     extern const struct cr_maxpool_kernels cr_maxpool_##isa;                                                           \
     extern const struct cr_avgpool_kernels cr_avgpool_##isa;                                                           \
@@ -27,6 +28,7 @@ CR_DECLARE_KERNELS(neon);
 
 /* AVX-512 for 8 samples side by side: what the modules' _avx512 tables hand on. */
 extern const struct cr_conv_kernels cr_conv_half_avx512;
+extern const struct cr_conv_pool_kernels cr_conv_pool_half_avx512;
 extern const struct cr_linear_kernels cr_linear_half_avx512;
 extern const struct cr_maxpool_kernels cr_maxpool_half_avx512;
 extern const struct cr_avgpool_kernels cr_avgpool_half_avx512;

@@ -8,4 +8,8 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Let the compiler forget what it knows of an integer: else it keeps what the next turn of a loop will load again, in
+ * registers that it does not have. */
+#define FORGET(i) __asm__("" : "+r"(i))
+
 #endif

@@ -12,7 +12,11 @@
 #define ISA(name) name##_avx2
 typedef __m256 vf;
 typedef __m256i vi;
+#ifdef __AVX512VL__
+typedef __mmask8 vm;
+#else
 typedef __m256 vm; /* all bits of a lane set or clear */
+#endif
 
 static inline __m256i vec_first(int n) /* lanes 0..n-1 */
 {
@@ -70,11 +74,29 @@ static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 static inline vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
 static inline vf vf_abs(vf a) { return _mm256_and_ps(a, vi_as_f(_mm256_set1_epi32(0x7fffffff))); }
+#ifdef __AVX512VL__
+static inline vm vf_gt(vf a, vf b) { return _mm256_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+static inline vm vf_ge(vf a, vf b) { return _mm256_cmp_ps_mask(a, b, _CMP_GE_OQ); }
+static inline vm vf_eq(vf a, vf b) { return _mm256_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+static inline vm vm_or(vm a, vm b) { return (vm)(a | b); }
+static inline vm vm_without(vm a, vm b) { return (vm)(a & ~b); }
+static inline vf vf_select(vm m, vf a, vf b) { return _mm256_mask_blend_ps(m, b, a); }
+static inline unsigned vm_bits(vm m) { return m; }
+static inline vm vm_from_bits(unsigned bits) { return (vm)bits; }
+#else
 static inline vm vf_gt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
 static inline vm vf_ge(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GE_OQ); }
 static inline vm vf_eq(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
 static inline vm vm_or(vm a, vm b) { return _mm256_or_ps(a, b); }
+static inline vm vm_without(vm a, vm b) { return _mm256_andnot_ps(b, a); }
 static inline vf vf_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
+static inline unsigned vm_bits(vm m) { return (unsigned)_mm256_movemask_ps(m); }
+static inline vm vm_from_bits(unsigned bits)
+{
+    const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), lane), lane));
+}
+#endif
 
 static inline vi vi_set1(int32_t a) { return _mm256_set1_epi32(a); }
 static inline vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
@@ -137,9 +159,6 @@ static inline vf vf_zip_high(vf a, vf b)
 {
     return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
 }
-
-/* Truth values as bits, lane 0 lowest. */
-static inline unsigned vm_bits(vm m) { return (unsigned)_mm256_movemask_ps(m); }
 
 /* Append the lanes for which m holds, in order: writes VL values and indices, returns how many of them count. */
 static inline size_t vf_keep(vm m, vf value, vi index, float *values, int32_t *indices)

@@ -5,6 +5,7 @@
  *   vf_load_n, vf_store_n, vi_load_n, vi_store_n   the first n lanes only (n <= VL); loads fill the rest with 0 and
  *                  neither touches memory beyond
  *   vf_fma(a, b, c)  a*b + c, rounded once          vf_select(m, a, b)  m ? a : b
+ *   vm_without(a, b) a and not b                    vm_bits(m), vm_from_bits(bits)  lane 0 is the lowest bit
  *   vf_to_i          round to nearest even (range is the caller's duty)
  *   vf_from_u8(p)    VL bytes as floats
  *   vf_transpose(r)  VL vectors as a square, rows become columns (not in vec_ref.h)
@@ -45,6 +46,9 @@ static inline vm vf_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ)
 static inline vm vf_ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
 static inline vm vf_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 static inline vm vm_or(vm a, vm b) { return (vm)(a | b); }
+static inline vm vm_without(vm a, vm b) { return (vm)(a & ~b); }
+static inline unsigned vm_bits(vm m) { return m; }
+static inline vm vm_from_bits(unsigned bits) { return (vm)bits; }
 static inline vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 
 static inline vi vi_set1(int32_t a) { return _mm512_set1_epi32(a); }

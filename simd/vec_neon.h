@@ -41,6 +41,17 @@ static inline vm vf_gt(vf a, vf b) { return vcgtq_f32(a, b); }
 static inline vm vf_ge(vf a, vf b) { return vcgeq_f32(a, b); }
 static inline vm vf_eq(vf a, vf b) { return vceqq_f32(a, b); }
 static inline vm vm_or(vm a, vm b) { return vorrq_u32(a, b); }
+static inline vm vm_without(vm a, vm b) { return vbicq_u32(a, b); }
+static inline unsigned vm_bits(vm m)
+{
+    static const uint32_t bit[4] = { 1, 2, 4, 8 };
+    return vaddvq_u32(vandq_u32(m, vld1q_u32(bit)));
+}
+static inline vm vm_from_bits(unsigned bits)
+{
+    static const uint32_t bit[4] = { 1, 2, 4, 8 };
+    return vtstq_u32(vdupq_n_u32(bits), vld1q_u32(bit));
+}
 static inline vf vf_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
 
 static inline vi vi_set1(int32_t a) { return vdupq_n_s32(a); }
@@ -94,13 +105,6 @@ static inline vf vf_even(vf a, vf b) { return vuzp1q_f32(a, b); }
 static inline vf vf_odd(vf a, vf b) { return vuzp2q_f32(a, b); }
 static inline vf vf_zip_low(vf a, vf b) { return vzip1q_f32(a, b); }
 static inline vf vf_zip_high(vf a, vf b) { return vzip2q_f32(a, b); }
-
-/* Truth values as bits, lane 0 lowest. */
-static inline unsigned vm_bits(vm m)
-{
-    static const uint32_t bit[4] = { 1, 2, 4, 8 };
-    return vaddvq_u32(vandq_u32(m, vld1q_u32(bit)));
-}
 
 /* Append the lanes for which m holds, in order: writes VL values and indices, returns how many of them count. */
 static inline size_t vf_keep(vm m, vf value, vi index, float *values, int32_t *indices)
