@@ -99,9 +99,9 @@ never "black hole: nor on a new one" on launcher timeout 1 ssh node1 true
 mtu_whole node1
 says "black hole: undone, and what was lost arrives" heard "$long" 20
 
-shape node1 4mbit # 500 KB take 1 s, less the 64 KB that may come at once
-says "shaped: towards the host" at_least 0.8 "$(seconds send node1 500000)"
-says "shaped: from it" at_least 0.8 "$(seconds take node1 500000)"
+shape node1 4mbit # 700 KB take 1.4 s, less the 256 KB that may come at once
+says "shaped: towards the host" at_least 0.8 "$(seconds send node1 700000)"
+says "shaped: from it" at_least 0.8 "$(seconds take node1 700000)"
 unshape node1
 same "shaped: undone" "$(net node1 tc qdisc show dev eth0; net switch tc qdisc show dev node1)." \
     "$(net node2 tc qdisc show dev eth0; net switch tc qdisc show dev node2)."

@@ -8,7 +8,7 @@
 #     lossy HOST PERCENT                of the packets to and from the host are lost; unlossy HOST
 #     mtu_blackhole HOST BYTES          IP packets above BYTES to and from the host are lost, without an ICMP message, on
 #                                       living connections too, and the cards still say 1500; mtu_whole HOST
-#     shape HOST RATE                   a slower cable, both ways, in tc's words: 1gbit; unshape HOST
+#     shape HOST RATE                   a slower cable, both ways, in tc's words: 1gbit (256 KB pass at once); unshape HOST
 #     port_drop HOST PORTS              no new TCP connection to 22, to { 22, 80 } or to 1024-65535; living ones stay;
 #     port_reject HOST PORTS            the same with "connection refused"; port_open HOST
 #     nic_add HOST, nic_del HOST        a second card eth1, 10.78.0.I and fd78::I, on a second switch
@@ -89,8 +89,8 @@ mtu_blackhole() { small_packets "mtu_$1"; net switch ip link set "$1" mtu "$2"; 
 mtu_whole() { net switch ip link set "$1" mtu 1500; large_packets "mtu_$1"; }
 
 shape() {
-    net "$1" tc qdisc replace dev eth0 root tbf rate "$2" burst 64kb latency 20ms &&
-        net switch tc qdisc replace dev "$1" root tbf rate "$2" burst 64kb latency 20ms
+    net "$1" tc qdisc replace dev eth0 root tbf rate "$2" burst 256kb latency 20ms &&
+        net switch tc qdisc replace dev "$1" root tbf rate "$2" burst 256kb latency 20ms
 }
 unshape() { net "$1" tc qdisc del dev eth0 root; net switch tc qdisc del dev "$1" root; }
 
