@@ -178,6 +178,25 @@ START_TEST(exact_sums)
 }
 END_TEST
 
+/* What comes in is there long before what goes out is gone: doubling must not add to words that it still has to send. */
+START_TEST(narrow_way_out)
+{
+    struct world w = { .ranks = 2, .rank = { cr_tcp_new(0, 2, 0), cr_tcp_new(1, 2, 0) } };
+    struct job job[MOST_RANKS];
+    const struct job like = { .shape = { .sums32 = 300000 }, .rounds = 3, .patience = patience };
+    const int narrow = 4096, wide = 4 << 20;
+    struct cr_error e;
+    int fd[2];
+    ck_assert_msg(cr_pair(fd, &e) == 0, "%s", e.text);
+    for (int r = 0; r < 2; r++) cr_tcp_link(w.rank[r], !r, fd[r], NULL);
+    setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &narrow, sizeof narrow);
+    setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &wide, sizeof wide);
+    run_world(&w, job, &like);
+    for (int r = 0; r < 2; r++) ck_assert_msg(job[r].status == 0 && job[r].wrong == 0, "%s", job[r].e.text);
+    world_free(&w);
+}
+END_TEST
+
 START_TEST(peers_are_mutual)
 {
     for (int size = 1; size <= 70; size++)
@@ -351,10 +370,10 @@ START_TEST(signals)
 {
     const struct sigaction action = { .sa_handler = on_alarm };
     const struct itimerval often = { { 0, 300 }, { 0, 300 } }, never = { { 0, 0 }, { 0, 0 } };
-    sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &often, NULL);
     struct world w = world_of(TCP, 3);
     struct job job[MOST_RANKS];
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
     const struct job like = { .way = CR_WAY_RING, .shape = some, .rounds = 20, .patience = patience };
     run_world(&w, job, &like);
     setitimer(ITIMER_REAL, &never, NULL);
@@ -549,6 +568,7 @@ Suite *allreduce_suite(void)
     TCase *t = tcase_create("allreduce");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, exact_sums, 0, RANK_COUNTS * KINDS * 2);
+    tcase_add_test(t, narrow_way_out);
     tcase_add_test(t, peers_are_mutual);
     tcase_add_test(t, model);
     tcase_add_loop_test(t, other_frames, 0, KINDS);
