@@ -9,6 +9,7 @@
 
 #include "apps/commands.h"
 #include "apps/find.h"
+#include "apps/hosts_run.h"
 #include "apps/output.h"
 #include "apps/print_net.h"
 #include "apps/print_profile.h"
@@ -29,6 +30,8 @@ enum { MAX_TRAIN_OPTIONS = 64 };
 struct train_args {
     const char *value[MAX_TRAIN_OPTIONS]; /* by the order of cr_train_option_names(); NULL = not given */
     const char *recipe, *log, *trace;
+    struct cr_remote remote;
+    struct cr_hosts_run hosts; /* all but remote */
     int json, quiet, verbose, dry_run, profile;
 };
 
@@ -59,6 +62,13 @@ static int set_no_shuffle(void *target, const struct cr_option *o, const char *v
 {
     (void)o, (void)value;
     return set_named(target, "shuffle", "0", e);
+}
+
+/* Chosen here and, by its name, on the other hosts. */
+static int set_isa(void *target, const struct cr_option *o, const char *value, struct cr_error *e)
+{
+    ((struct train_args *)target)->hosts.isa = value;
+    return cr_option_isa(target, o, value, e);
 }
 
 static int set_stop(void *target, const struct cr_option *o, const char *value, struct cr_error *e)
@@ -171,7 +181,40 @@ static const struct cr_option options[] = {
       .help = "instruction set: ref, avx2, avx512 or neon, as the processor has it; any gives the same"
               " weights",
       .standard = "the best",
-      .set = cr_option_isa },
+      .set = set_isa },
+
+    { .help = "Many machines" },
+    CR_OPTIONS_REMOTE(struct train_args),
+    { .name = "min-hosts",
+      .argument = "N",
+      .help = "end when fewer than N hosts are left",
+      .standard = "1",
+      .set = cr_option_count,
+      .offset = FIELD(hosts.min_hosts) },
+    { .name = "host-timeout",
+      .argument = "SECONDS",
+      .help = "a host that is silent for so long is lost",
+      .standard = "2",
+      .set = cr_option_text,
+      .offset = FIELD(hosts.host_timeout) },
+    { .name = "key-file",
+      .argument = "FILE",
+      .help = "the job key, 64 hex digits in a file of mode 0600",
+      .standard = "a new one, by ssh",
+      .set = cr_option_text,
+      .offset = FIELD(hosts.key_file) },
+    { .name = "secure",
+      .help = "encrypt all that goes between hosts",
+      .set = cr_option_switch,
+      .offset = FIELD(hosts.secure) },
+    { .name = "no-auth",
+      .help = "no job key: whoever reaches a port may take part",
+      .set = cr_option_switch,
+      .offset = FIELD(hosts.no_auth) },
+    { .name = "no-ship-data",
+      .help = "do not send the data set to hosts that lack it",
+      .set = cr_option_switch,
+      .offset = FIELD(hosts.no_ship) },
 
     { .help = "Output" },
     { .name = "json",
@@ -300,6 +343,18 @@ static void say_warning(void *user, const char *sentence)
     fprintf(stderr, "corering: warning: %s\n", sentence);
 }
 
+static void say_host(void *user, const struct cr_event_host *h)
+{
+    (void)user;
+    cr_progress_erase();
+    if (h->lost)
+        fprintf(stderr, "corering: lost host %s (rank %d) at step %llu, in its %s: %s; noticed after %.2f s\n", h->host,
+                h->rank, (unsigned long long)h->step, h->phase, h->reason, h->noticed);
+    else
+        fprintf(stderr, "corering: host %s (rank %d) is in: %ld thread%s, %s\n", h->host, h->rank, h->threads,
+                h->threads == 1 ? "" : "s", h->isa);
+}
+
 static void draw_progress(void *user, const struct cr_event_progress *p)
 {
     (void)user;
@@ -393,7 +448,7 @@ static int run_with(const struct train_args *a, const struct cr_train_options *o
 {
     const int progress = !a->quiet && cr_progress_possible() && !(a->json && isatty(STDOUT_FILENO));
     struct cr_tee tee = { .count = 1,
-                          .to = { { .warning = say_warning, .progress = progress ? draw_progress : NULL } } };
+                          .to = { { .warning = say_warning, .host = say_host, .progress = progress ? draw_progress : NULL } } };
     if (!a->json && !a->quiet) tee.to[tee.count++] = cr_text_events(&out->text);
     if (out->on_stdout.out) tee.to[tee.count++] = cr_log_events(&out->on_stdout);
     if (out->file.out) tee.to[tee.count++] = cr_log_events(&out->file);
@@ -402,7 +457,10 @@ static int run_with(const struct train_args *a, const struct cr_train_options *o
     if (a->profile || a->trace) events.profile = &out->profile;
 
     cr_signals_watch();
-    const int rc = cr_train(o, net, data, &events, result, e);
+    struct cr_hosts_run hosts = a->hosts;
+    hosts.remote = a->remote;
+    const int rc = cr_remote_given(&a->remote) ? cr_train_on_hosts(&hosts, o, net, data, &events, result, e)
+                                               : cr_train(o, net, data, &events, result, e);
     cr_progress_erase();
     return rc;
 }

@@ -12,7 +12,7 @@ static const struct cr_command *const commands[] = {
     &cr_command_train,      &cr_command_test,       &cr_command_predict,    &cr_command_info,
     &cr_command_data_get,   &cr_command_data_synth, &cr_command_nets,       &cr_command_recipes,
     &cr_command_bench_peak, &cr_command_bench_conv, &cr_command_bench_gemm, &cr_command_bench_step,
-    &cr_command_bench_infer,
+    &cr_command_bench_infer, &cr_command_rank,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -37,7 +37,7 @@ static void print_commands(const char *group, FILE *out)
 {
     for (int i = 0; i < COMMANDS; i++) {
         char line[64];
-        if (strncmp(commands[i]->name, group, strlen(group)) != 0) continue;
+        if (strncmp(commands[i]->name, group, strlen(group)) != 0 || !commands[i]->summary) continue;
         snprintf(line, sizeof line, "%s %s", commands[i]->name, commands[i]->arguments);
         fprintf(out, "  %-28s %s\n", line, commands[i]->summary);
     }

@@ -41,7 +41,7 @@ static void start(void *user, const struct cr_event_start *s)
     cr_json_put_u64(w, "seed", s->options->seed);
     cr_json_put_string(w, "isa", s->isa);
     cr_json_put_i64(w, "threads", s->threads);
-    cr_json_put_i64(w, "hosts", 1);
+    cr_json_put_i64(w, "hosts", s->hosts ? s->hosts : 1);
     cr_log_finish(l);
 }
 
@@ -86,10 +86,31 @@ static void checkpoint(void *user, const struct cr_event_checkpoint *c)
 
 static void warning(void *user, const char *sentence) { cr_log_warning(user, sentence); }
 
+static void host(void *user, const struct cr_event_host *h)
+{
+    struct cr_log *const l = user;
+    struct cr_json_writer *const w = &l->line;
+    cr_log_begin(l, h->lost ? "host_lost" : "host_joined");
+    cr_json_put_string(w, "host", h->host);
+    cr_json_put_i64(w, "rank", h->rank);
+    cr_json_put_u64(w, "step", h->step);
+    if (h->lost) {
+        cr_json_put_string(w, "phase", h->phase);
+        cr_json_put_string(w, "reason", h->reason);
+        cr_json_put_double(w, "noticed", h->noticed);
+    } else {
+        cr_json_put_string(w, "isa", h->isa);
+        cr_json_put_i64(w, "threads", h->threads);
+    }
+    cr_json_put_double(w, "seconds", h->seconds);
+    cr_log_finish(l);
+}
+
 struct cr_train_events cr_log_events(struct cr_log *l)
 {
     return (struct cr_train_events){
-        .user = l, .start = start, .epoch = epoch, .step = step, .checkpoint = checkpoint, .warning = warning
+        .user = l, .start = start, .epoch = epoch, .step = step, .checkpoint = checkpoint, .host = host,
+        .warning = warning,
     };
 }
 

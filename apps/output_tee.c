@@ -15,6 +15,8 @@ static void step(void *user, const struct cr_event_step *s) { HAND_OUT(step, s);
 
 static void checkpoint(void *user, const struct cr_event_checkpoint *c) { HAND_OUT(checkpoint, c); }
 
+static void host(void *user, const struct cr_event_host *h) { HAND_OUT(host, h); }
+
 static void progress(void *user, const struct cr_event_progress *p) { HAND_OUT(progress, p); }
 
 static void warning(void *user, const char *sentence) { HAND_OUT(warning, sentence); }
@@ -26,6 +28,7 @@ struct cr_train_events cr_tee_events(struct cr_tee *t)
                                      .epoch = epoch,
                                      .step = step,
                                      .checkpoint = checkpoint,
+                                     .host = host,
                                      .progress = progress,
                                      .warning = warning };
 }

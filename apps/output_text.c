@@ -46,7 +46,10 @@ static void start(void *user, const struct cr_event_start *s)
     else
         fprintf(t->out, "run          %ld epoch%s", o->epochs, o->epochs == 1 ? "" : "s");
     fprintf(t->out, ", batch %ld in blocks of %ld, seed %llu\n", o->batch, s->block, (unsigned long long)o->seed);
-    fprintf(t->out, "machine      %d thread%s, %s", s->threads, s->threads == 1 ? "" : "s", s->isa);
+    if (s->hosts)
+        fprintf(t->out, "machines     %d", s->hosts);
+    else
+        fprintf(t->out, "machine      %d thread%s, %s", s->threads, s->threads == 1 ? "" : "s", s->isa);
     if (t->verbose) fprintf(t->out, ", %d samples side by side", cr_lanes(s->block));
     if (!o->no_checkpoint) fprintf(t->out, "\ncheckpoints  %s", o->checkpoint);
     if (s->resumed_from)

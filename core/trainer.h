@@ -75,7 +75,8 @@ struct cr_event_start {
     const struct cr_data *data;
     const char *isa;
     long block;
-    int threads;
+    int threads;             /* of this process; 0 when hosts does the work */
+    int hosts;               /* ranks; 0 = this process alone */
     long steps_per_epoch;
     uint64_t start_step;     /* > 0 when resumed */
     const char *resumed_from; /* file, or NULL */
@@ -93,6 +94,17 @@ struct cr_event_epoch {
 };
 struct cr_event_step { uint64_t step; double loss, lr; };
 struct cr_event_checkpoint { const char *file; uint64_t step; };
+struct cr_event_host {     /* a rank of a run on many hosts has come or is lost */
+    int lost;
+    const char *host;
+    int rank;
+    uint64_t step;           /* the last one it was known to have done */
+    const char *phase, *reason; /* of a loss */
+    double seconds;          /* since start */
+    double noticed;          /* of a loss: seconds since it was last heard of */
+    const char *isa;         /* of one that has come */
+    long threads;
+};
 struct cr_event_progress { /* a few times a second, for a progress line */
     long epoch, epochs;
     uint64_t step, steps_per_epoch, total_steps;
@@ -108,6 +120,7 @@ struct cr_train_events {
     void (*step)(void *user, const struct cr_event_step *);
     void (*checkpoint)(void *user, const struct cr_event_checkpoint *);
     void (*progress)(void *user, const struct cr_event_progress *);
+    void (*host)(void *user, const struct cr_event_host *);
     void (*warning)(void *user, const char *sentence);
     /* Asked after each step: 0 go on; 1 checkpoint now (SIGUSR1) and go on; 2 checkpoint and end (SIGINT). */
     int (*poll)(void *user);

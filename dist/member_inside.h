@@ -1,0 +1,97 @@
+/* What the three parts of a member share: member.c (the comm, on the computing thread), member_control.c (the control
+ * thread) and member_links.c (connections to other members). Internal to them. */
+#ifndef CR_DIST_MEMBER_INSIDE_H
+#define CR_DIST_MEMBER_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "dist/control.h"
+#include "dist/deal.h"
+#include "dist/door.h"
+#include "dist/member.h"
+
+enum { MEMBER_INCOMING = 64 }; /* connections of others that wait to be used */
+
+/* A connection that another member made to our door. */
+struct incoming {
+    int used;
+    struct cr_connection connection;
+};
+
+/* The heartbeat between neighbours. */
+struct pulse_link {
+    struct cr_frames *frames; /* NULL = none */
+    int rank;
+    int64_t heard;            /* ns */
+    int complained;
+};
+
+struct cr_member {
+    struct cr_member_options options;
+    struct cr_key key;
+    struct cr_hello hello;        /* ours, as dialer and behind the door */
+    struct cr_comm comm;
+    pthread_t control;
+    int control_runs;
+    int wake[2];                  /* a pipe: something is there for the control thread */
+
+    pthread_mutex_t lock;         /* over all below, but for what is marked as one thread's own */
+    pthread_cond_t changed;
+
+    /* the arbiter */
+    struct cr_frames *arbiter;
+    int64_t heard;                /* ns, when it last spoke */
+    void *brief, *state;          /* owned */
+    size_t brief_size, state_size;
+    struct { char name[256]; void *bytes; size_t size; int there; uint64_t follow; } file;
+    int entered, leave, gone;     /* ENTER has come; LEAVE or FAIL has come; the arbiter is lost */
+    struct cr_error why;          /* of gone, or of FAIL */
+    int failed;                   /* FAIL has come */
+    atomic_uint asked;
+
+    /* views */
+    struct cr_roster roster;      /* of the view started last */
+    uint32_t prepared, started;   /* numbers announced and begun by the arbiter */
+    atomic_uint adopted;          /* the one the computing thread works in */
+    atomic_uint announced;        /* = prepared, for those without the lock */
+    uint32_t broken;              /* a view whose connections do not hold */
+    uint64_t committed;
+    uint64_t saved;               /* checkpoint the arbiter has on disk */
+    uint32_t saved_view;
+    int patched;                  /* the collective in work came as a PATCH */
+    int snapshot;                 /* a SNAPSHOT is asked for */
+    int settled;                  /* the state stands at `committed`: nobody is applying a message */
+    int parked;                   /* the computing thread is in a wait of this module */
+    enum cr_phase phase;
+    uint64_t step;
+
+    /* connections to members */
+    struct cr_door *door;         /* control thread's own */
+    struct incoming incoming[MEMBER_INCOMING];
+    struct pulse_link pulse[2];   /* to the neighbours before and after */
+    struct cr_transport *transport; /* computing thread's own, but for cancel; NULL = not connected in this view */
+
+    /* messages: two take turns */
+    struct cr_message message[2];
+    void *buffer[2];
+    size_t room[2];
+    struct cr_message_shape user_shape; /* without the words of the deal */
+    struct cr_deal deal;
+};
+
+/* Queue a frame for the arbiter. With the lock. */
+void member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective, uint64_t number,
+                const void *payload, size_t size);
+void member_wake(struct cr_member *m);
+
+/* member_control.c: the thread, until m->leave or m->gone and then until told. */
+void *member_control(void *member);
+
+/* member_links.c, on the computing thread, without the lock: connect to the peers of the adopted view. 0, or negative and
+ * *about = the rank that could not be reached. */
+int member_connect(struct cr_member *m, int *about, struct cr_error *e);
+/* Drop all connections to members. With the lock. */
+void member_disconnect(struct cr_member *m);
+
+#endif
