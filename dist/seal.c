@@ -63,7 +63,8 @@ void cr_seal_free(struct cr_seal *s)
 /* The nonce of the next record. 64 bits of it count: more records than any connection lives to see. */
 static void next_nonce(struct direction *d, uint8_t nonce[NONCE])
 {
-    for (int i = 0; i < NONCE; i++) nonce[i] = i < 8 ? (uint8_t)(d->records >> 8 * i) : 0;
+    memset(nonce, 0, NONCE);
+    for (int i = 0; i < 8; i++) nonce[i] = (uint8_t)(d->records >> 8 * i);
     d->records++;
 }
 
