@@ -1,6 +1,6 @@
 /* The summons as one line of text:
  *
- *     corering-summons 1 rank=3 incarnation=1 slots=0 secure=0 probe=0 job=HEX key=HEX arbiter=10.0.0.1:4711,... data=DIR
+ *     corering-summons 1 rank=3 incarnation=1 slots=0 secure=0 probe=0 job=HEX key=HEX arbiter=10.0.0.1:4711 data=DIR
  *
  * The words stand in this order; data comes last because a folder's name may hold blanks. key=none: --no-auth. */
 #define _POSIX_C_SOURCE 200809L
