@@ -6,8 +6,8 @@
 
 #include "apps/bench.h"
 #include "apps/commands.h"
+#include "core/lanes.h"
 #include "core/rng.h"
-#include "core/worker.h"
 
 enum { ALIGNMENT = 64, MOST_BLOCK = 4096 };
 
@@ -30,6 +30,7 @@ static const struct cr_option options[] = {
       .offset = offsetof(struct conv_args, block) },
     CR_OPTION_THREADS(struct cr_bench_args, "1"),
     CR_OPTION_ISA,
+    CR_OPTION_LANES,
     CR_BENCH_JSON,
     { 0 },
 };

@@ -33,6 +33,7 @@ static const struct cr_option options[] = {
       .offset = offsetof(struct step_args, block) },
     CR_OPTION_THREADS(struct cr_bench_args, "one per core"),
     CR_OPTION_ISA,
+    CR_OPTION_LANES,
     CR_BENCH_JSON,
     { 0 },
 };

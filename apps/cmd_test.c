@@ -7,13 +7,14 @@
 #include "apps/commands.h"
 #include "apps/find.h"
 #include "apps/output.h"
+#include "apps/print_kernels.h"
 #include "apps/text.h"
 #include "core/eval.h"
 
 enum { WORST = 5, MATRIX = 20 }; /* worst classes listed; classes up to which the matrix is shown */
 
 struct test_args {
-    int json;
+    int json, verbose;
     long threads;
 };
 
@@ -24,6 +25,12 @@ static const struct cr_option options[] = {
       .offset = offsetof(struct test_args, json) },
     CR_OPTION_THREADS(struct test_args, "one per core"),
     CR_OPTION_ISA,
+    CR_OPTION_LANES,
+    { .letter = 'v',
+      .name = "verbose",
+      .help = "also the kernels",
+      .set = cr_option_switch,
+      .offset = offsetof(struct test_args, verbose) },
     { 0 },
 };
 
@@ -166,6 +173,11 @@ static int evaluate(struct tested *t, const struct test_args *a, struct cr_log *
 {
     CR_TRY(cr_check_fit(t->net, t->data, e));
     const size_t classes = (size_t)t->net->classes;
+    if (a->verbose && !a->json) {
+        printf("machine      %s", cr_kernels()->isa);
+        cr_print_kernels(stdout, t->net, CR_EVAL_BLOCK);
+        printf("\n\n");
+    }
     t->confusion = calloc(classes * classes, sizeof *t->confusion);
     if (!t->confusion) return cr_fail(e, CR_E_NOMEM, "out of memory");
     const int rc = cr_evaluate(t->net, t->state->params, &t->state->normalization, &t->data->test, 0,

@@ -182,6 +182,7 @@ static const struct cr_option options[] = {
               " weights",
       .standard = "the best",
       .set = set_isa },
+    CR_OPTION_LANES,
 
     { .help = "Many machines" },
     CR_OPTIONS_REMOTE(struct train_args),

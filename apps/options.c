@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "apps/nearest.h"
+#include "core/lanes.h"
 #include "core/number.h"
 #include "simd/kernels.h"
 
@@ -52,6 +53,15 @@ int cr_option_isa(void *target, const struct cr_option *o, const char *value, st
 {
     (void)target, (void)o;
     return cr_isa_choose(value, e);
+}
+
+int cr_option_lanes(void *target, const struct cr_option *o, const char *value, struct cr_error *e)
+{
+    (void)target;
+    long lanes;
+    if (cr_parse_long(value, &lanes) < 0)
+        return cr_fail(e, CR_E_USAGE, "option --%s takes 1, 8 or 16, not '%s'", o->name, value);
+    return cr_lanes_choose(lanes, e);
 }
 
 /* ---- parsing ---- */

@@ -31,6 +31,7 @@ cr_option_set_fn cr_option_text;   /* const char *, points into argv */
 cr_option_set_fn cr_option_count;  /* long >= 0 */
 cr_option_set_fn cr_option_seed;   /* uint64_t */
 cr_option_set_fn cr_option_isa;    /* no field: cr_isa_choose */
+cr_option_set_fn cr_option_lanes;  /* no field: cr_lanes_choose */
 
 struct cr_command {
     const char *name;        /* train; "data get" */
@@ -72,6 +73,13 @@ int cr_options_run(const struct cr_command *c, int argc, char **argv, void *args
     {                                                                                                                  \
         .name = "isa", .argument = "NAME", .help = "instruction set: ref, avx2, avx512 or neon",                       \
         .standard = "the best", .set = cr_option_isa                                                                   \
+    }
+
+#define CR_OPTION_LANES                                                                                                \
+    {                                                                                                                  \
+        .name = "lanes", .argument = "N",                                                                              \
+        .help = "samples side by side in the kernels: 1, 8 or 16; any gives the same result",                          \
+        .standard = "by block size", .set = cr_option_lanes                                                            \
     }
 
 /* The text of `corering COMMAND --help`. */

@@ -3,10 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "apps/print_kernels.h"
 #include "apps/progress.h"
 #include "apps/text.h"
 #include "core/number.h"
-#include "core/worker.h"
 
 static void print_optimiser(FILE *out, const struct cr_train_options *o)
 {
@@ -50,7 +50,7 @@ static void start(void *user, const struct cr_event_start *s)
         fprintf(t->out, "machines     %d", s->hosts);
     else
         fprintf(t->out, "machine      %d thread%s, %s", s->threads, s->threads == 1 ? "" : "s", s->isa);
-    if (t->verbose) fprintf(t->out, ", %d samples side by side", cr_lanes(s->block));
+    if (t->verbose) cr_print_kernels(t->out, s->net, s->block);
     if (!o->no_checkpoint) fprintf(t->out, "\ncheckpoints  %s", o->checkpoint);
     if (s->resumed_from)
         fprintf(t->out, "\ngoing on     from %s, step %s", s->resumed_from, cr_grouped(s->start_step, number));

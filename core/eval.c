@@ -7,8 +7,6 @@
 #include "core/team.h"
 #include "core/worker.h"
 
-enum { BLOCK = 16 };
-
 int cr_check_fit(const struct cr_net *net, const struct cr_data *data, struct cr_error *e)
 {
     if (net->input.c != data->channels || net->input.h != data->height || net->input.w != data->width)
@@ -75,7 +73,7 @@ int cr_evaluate(const struct cr_net *net, const float *params, const struct cr_n
                 const struct cr_split *split, size_t first, size_t count, const uint32_t *index, int threads,
                 struct cr_eval *result, uint64_t *confusion, float *probability, struct cr_error *e)
 {
-    const size_t block = count < BLOCK ? count + !count : BLOCK, blocks = (count + block - 1) / block;
+    const size_t block = count < CR_EVAL_BLOCK ? count + !count : CR_EVAL_BLOCK, blocks = (count + block - 1) / block;
     const struct job job = { net, params, z, split, first, count, index, confusion, probability, block };
     if (threads <= 0) threads = cr_threads_default();
     if ((size_t)threads > blocks) threads = blocks ? (int)blocks : 1;

@@ -12,6 +12,8 @@
 /* Do the network's input and classes fit the data? -CR_E_INPUT says what does not. */
 int cr_check_fit(const struct cr_net *net, const struct cr_data *data, struct cr_error *e);
 
+enum { CR_EVAL_BLOCK = 16 }; /* samples of a block, if there are as many */
+
 struct cr_eval {
     size_t count, top1, top5; /* samples, correct ones, target among the five best */
     int64_t loss_sum;         /* cross-entropy, each sample rounded to 2^-24, in these units */

@@ -37,6 +37,8 @@ struct cr_layer_type {
     int (*shape)(struct cr_layer *l, const struct cr_layer_args *a, char why[160]);
     double (*flop)(const struct cr_layer *l);                           /* of one forward pass of one sample */
     size_t (*scratch)(const struct cr_layer *l, struct cr_samples s);   /* floats; NULL = none */
+    const char *(*alone)(const struct cr_layer *l); /* how samples that do not lie side by side are gone through, for
+                                                       people; NULL = value by value, like all others */
     void (*forward)(const struct cr_layer *l, const struct cr_pass *p);
     void (*backward)(const struct cr_layer *l, const struct cr_pass *p); /* NULL: forward has done it (the loss) */
     /* The layer and the next one, a max-pool, in one go; y and dy are the pool's. NULL: never, like pools() == 0. */

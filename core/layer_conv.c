@@ -23,6 +23,11 @@ static size_t scratch(const struct cr_layer *l, struct cr_samples s)
     return cr_conv_pool_scratch(&l->conv, s); /* no less than that of the convolution alone */
 }
 
+static const char *alone(const struct cr_layer *l)
+{
+    return cr_conv_along_rows(&l->conv) ? "along rows" : "scalar but for the gradient by weight";
+}
+
 static void forward(const struct cr_layer *l, const struct cr_pass *p)
 {
     p->kernels->conv.forward(&l->conv, p->samples, p->x, p->w, p->b, p->y, p->scratch);
@@ -56,6 +61,7 @@ const struct cr_layer_type cr_layer_conv = {
     .shape = shape,
     .flop = flop,
     .scratch = scratch,
+    .alone = alone,
     .forward = forward,
     .backward = backward,
     .pools = pools,

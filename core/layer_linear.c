@@ -22,6 +22,12 @@ static size_t scratch(const struct cr_layer *l, struct cr_samples s)
     return cr_linear_scratch(l->conv.in_c, l->conv.out_c, s);
 }
 
+static const char *alone(const struct cr_layer *l)
+{
+    (void)l;
+    return "across features";
+}
+
 static void forward(const struct cr_layer *l, const struct cr_pass *p)
 {
     p->kernels->linear.forward(l->conv.in_c, l->conv.out_c, p->samples, p->x, p->w, p->b, p->y);
@@ -41,6 +47,7 @@ const struct cr_layer_type cr_layer_linear = {
     .shape = shape,
     .flop = flop,
     .scratch = scratch,
+    .alone = alone,
     .forward = forward,
     .backward = backward,
 };

@@ -12,6 +12,17 @@ static double flop(const struct cr_layer *l)
     return (double)cr_shape_size(l->out) * l->conv.kh * l->conv.kw;
 }
 
+static const char *max_alone(const struct cr_layer *l)
+{
+    return cr_maxpool_along_rows(&l->conv) ? "along rows" : "scalar";
+}
+
+static const char *avg_alone(const struct cr_layer *l)
+{
+    (void)l;
+    return "scalar";
+}
+
 static void max_forward(const struct cr_layer *l, const struct cr_pass *p)
 {
     p->kernels->maxpool.forward(&l->conv, p->samples, p->x, p->y);
@@ -39,6 +50,7 @@ const struct cr_layer_type cr_layer_maxpool = {
     .is_maxpool = 1,
     .shape = shape,
     .flop = flop,
+    .alone = max_alone,
     .forward = max_forward,
     .backward = max_backward,
 };
@@ -49,6 +61,7 @@ const struct cr_layer_type cr_layer_avgpool = {
     .takes = CR_ARG_KERNEL | CR_ARG_STRIDE,
     .shape = shape,
     .flop = flop,
+    .alone = avg_alone,
     .forward = avg_forward,
     .backward = avg_backward,
 };

@@ -4,12 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/lanes.h"
 #include "core/scale.h"
-
-int cr_lanes(long n)
-{
-    return n > 8 ? 16 : n > 2 ? 8 : 1;
-}
 
 /* A cursor over the arena. With base NULL it only measures: one description of the layout serves both. */
 struct cursor {
@@ -118,13 +114,17 @@ int64_t cr_loss_sum(const float *loss, int n)
     return sum;
 }
 
-/* Does layer i take the layer behind it along? */
+int cr_takes_pool(const struct cr_net *net, int i, const struct cr_kernels *k, struct cr_samples s)
+{
+    const struct cr_layer *l = &net->layer[i];
+    if (i + 1 >= net->layers || !l[1].type->is_maxpool || !l->type->pools) return 0;
+    const struct cr_conv *pool = &l[1].conv;
+    return pool->kh == 2 && pool->kw == 2 && pool->stride == 2 && l->type->pools(l, k, s);
+}
+
 static int takes_pool(const struct cr_worker *w, int i)
 {
-    const struct cr_layer *l = &w->net->layer[i];
-    if (w->apart || i + 1 >= w->net->layers || !l[1].type->is_maxpool || !l->type->pools) return 0;
-    const struct cr_conv *pool = &l[1].conv;
-    return pool->kh == 2 && pool->kw == 2 && pool->stride == 2 && l->type->pools(l, w->kernels, w->samples);
+    return !w->apart && cr_takes_pool(w->net, i, w->kernels, w->samples);
 }
 
 static struct cr_pass pass_of(const struct cr_worker *w, const float *params, int i, int pool)

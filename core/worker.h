@@ -35,8 +35,8 @@ struct cr_worker {
     struct cr_profile_thread *profile; /* where to note the time work takes; NULL = nowhere */
 };
 
-/* Samples side by side for blocks of at most n samples: the arrangement that keeps the vectors full. */
-int cr_lanes(long n);
+/* Does layer i take the max-pool behind it along, for samples that lie so? */
+int cr_takes_pool(const struct cr_net *net, int i, const struct cr_kernels *k, struct cr_samples s);
 /* Bytes one worker takes. */
 size_t cr_worker_size(const struct cr_net *net, int block, int training);
 /* NULL when out of memory. Allocate on the thread that will use it (memory is placed at first touch). */

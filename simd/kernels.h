@@ -34,6 +34,14 @@ struct cr_conv {
     int kh, kw, stride, pad;
 };
 
+/* With lanes 1: do vectors that run along a row take this shape? Where not, forward and the gradient by input (of
+ * pooling: both passes) are left to the scalar reference. */
+static inline int cr_conv_along_rows(const struct cr_conv *c) { return c->stride == 1; }
+static inline int cr_maxpool_along_rows(const struct cr_conv *c)
+{
+    return c->kh == 2 && c->kw == 2 && c->stride == 2;
+}
+
 /* Convolution: x (in_c, in_h, in_w), y (out_c, out_h, out_w) per sample; w (out_c, in_c, kh, kw), b (out_c).
  *   forward          y = b + sum over (in channel, ky, kx), a chain of fma
  *   backward_input   dx from +0 over (out channel, oy, ox)

@@ -1,8 +1,6 @@
 /* Max-pooling 2x2 with stride 2 for samples that do not lie side by side (lanes 1). Part of pool_tmpl.h. A vector holds
  * VL neighbouring windows: two vectors of a row give their left and their right values. */
 
-static int is_single(const struct cr_conv *c) { return c->kh == 2 && c->kw == 2 && c->stride == 2; }
-
 static inline int lesser(int a, int b) { return a < b ? a : b; }
 
 /* The four values of n <= VL windows, in (y, x) order. row: where the first begins; in_w: to the next row. */

@@ -135,7 +135,7 @@ static void clear(const struct cr_conv *c, struct cr_samples s, float *dx)
 static void max_forward(const struct cr_conv *c, struct cr_samples s, const float *x, float *y)
 {
 #if VL <= 8
-    if (s.lanes == 1 && is_single(c)) {
+    if (s.lanes == 1 && cr_maxpool_along_rows(c)) {
         single_forward(c, s.n, x, y);
         return;
     }
@@ -156,7 +156,7 @@ static void max_forward(const struct cr_conv *c, struct cr_samples s, const floa
 static void max_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy, float *dx)
 {
 #if VL <= 8
-    if (s.lanes == 1 && is_single(c)) {
+    if (s.lanes == 1 && cr_maxpool_along_rows(c)) {
         clear(c, s, dx);
         single_backward(c, s.n, x, dy, dx);
         return;

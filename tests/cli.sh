@@ -85,6 +85,8 @@ fails 2 "learning-rate 'nan'" train linear data -r nan
 fails 2 "schedule 'cosin'" train linear data --schedule cosin
 fails 2 "column 9" train linear data --stop 'top1 >= high'
 fails 2 "sse" train linear data --isa sse
+fails 2 "7 samples side by side" train linear data --lanes 7
+fails 2 "not 'wide'" train linear data --lanes wide
 fails 2 "no data set 'cifar'" data get cifar
 fails 2 "seed" data synth elsewhere --seed -1
 
@@ -115,12 +117,15 @@ for option in "-b 16" "-r 0.2" "--lr 0.2" "--momentum 0.5" --nesterov "--weight-
         pass "$option decides the weights"
     fi
 done
-for option in "-t 1" "-t 3" "--isa ref" "--log-every 1" "--validate-every 0.5" "--validate-every 0" "-v" "-b 64" \
+for option in "-t 1" "-t 3" "--isa ref" "--lanes 1" "--lanes 16" "--log-every 1" "--validate-every 0.5" \
+    "--validate-every 0" "-v" "-b 64" \
     "--learning-rate 0.05" "--normalize std"; do
     # shellcheck disable=SC2086
     run $short $option
     same "$option does not" "$reference" "$(weights)"
 done
+works "-v tells the kernels of train" '^kernels .*a sample at a time' train linear data -v --no-checkpoint --steps 1 --lanes 1
+works "which side by side" '^kernels .*16 samples side by side' train linear data -v --no-checkpoint --steps 1 --lanes 16
 works "--stop ends a run" 'ended by --stop' train linear data --no-checkpoint --stop 'epoch >= 2 and top1 > 1%'
 same "where it says" 2 "$(grep -c '^ *[12]/15 ' out)"
 printf 'default batch-size=16 learning-rate=0.2\n' | cat "$SRCDIR/apps/nets/linear.net" - >own.net
@@ -169,6 +174,7 @@ rm -rf broken
 echo "# checkpoints"
 works "train" '^model run/step-' train linear data -e 2 --checkpoint run
 works "test" '^Top-1' test run data
+works "test -v" '^kernels .*8 samples side by side' test run data -v --lanes 8
 works "test as JSON" '"confusion":\[\[' test run data --json
 works "info of a run" 'weights sha256' info run
 works "info of a data set" 'fingerprint' info data

@@ -37,6 +37,8 @@ same "the digits are those of the table" "$(sed -n 's/^# synth //p' "$golden_tab
 if test "${EMULATOR:-}"; then
     for isa in $(instruction_sets); do
         golden "--isa $isa" 'lenet5 synth (64|7|1) 20' --isa "$isa"
+        golden "--isa $isa --lanes 16" 'lenet5 synth 64 20' --isa "$isa" --lanes 16
+        golden "--isa $isa --lanes 1" 'lenet5 synth 64 20' --isa "$isa" --lanes 1
     done
     exit $bad
 fi
@@ -47,6 +49,9 @@ for threads in 1 2 3 7; do
 done
 for isa in $(instruction_sets); do
     golden "--isa $isa" 'synth .* 20' --isa "$isa" -t 2
+    for lanes in 1 8 16; do
+        golden "--isa $isa --lanes $lanes" '^lenet5(-relu)? synth (64|7) 20' --isa "$isa" --lanes $lanes -t 2
+    done
 done
 
 echo "# other ways to the same program"

@@ -1,0 +1,13 @@
+/* Which kernels a run takes, for --verbose. */
+#ifndef CR_APPS_PRINT_KERNELS_H
+#define CR_APPS_PRINT_KERNELS_H
+
+#include <stdio.h>
+
+#include "core/net.h"
+
+/* On a new line, which is not ended: how the kernels of this process go through blocks of `block` samples, layer by
+ * layer where they differ. */
+void cr_print_kernels(FILE *out, const struct cr_net *net, long block);
+
+#endif

@@ -1,0 +1,15 @@
+/* How many samples of a block lie side by side (simd/kernels.h, "Arrangement"): 16 or 8 of them, so that every vector
+ * holds the same value of as many samples, or 1, the ordinary layout, whose kernels take a sample at a time. A matter
+ * of speed alone: the weights come out the same, to the last bit. */
+#ifndef CR_CORE_LANES_H
+#define CR_CORE_LANES_H
+
+#include "simd/error.h"
+
+/* For blocks of at most n samples: what was chosen, else the arrangement that keeps the vectors full. */
+int cr_lanes(long n);
+/* Choose 1, 8 or 16 for every block, or 0: by its size. Not thread-safe; before the first worker of a run is made.
+ * -CR_E_USAGE for another number. */
+int cr_lanes_choose(long lanes, struct cr_error *e);
+
+#endif
