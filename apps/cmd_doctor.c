@@ -1,9 +1,13 @@
 /* corering doctor: examine the hosts of a hosts file and the network between them before a run does. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700 /* realpath */
 
+#include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "apps/brief.h"
 #include "apps/commands.h"
 #include "apps/doctor.h"
 #include "apps/find.h"
@@ -30,14 +34,17 @@ static const struct cr_option options[] = {
     { 0 },
 };
 
-static int look_at_data(struct cr_doctor *d, struct cr_error *e)
+/* As a run would: hosts are told the whole path, and where one that was sent the data keeps it. */
+static int look_at_data(struct cr_doctor *d, const char *word, char path[PATH_MAX], struct cr_error *e)
 {
     struct cr_data data;
-    if (!d->word) return 0;
-    CR_TRY(cr_find_data(&data, d->word, e));
+    if (!word) return 0;
+    CR_TRY(cr_find_data(&data, word, e));
     d->data = cr_data_fingerprint(&data);
+    snprintf(d->cached, sizeof d->cached, "data-%016" PRIx64 "-%016" PRIx64, d->data, cr_brief_test(&data));
+    d->word = realpath(data.path, path);
     cr_data_close(&data);
-    return 0;
+    return d->word ? 0 : cr_fail(e, CR_E_IO, "%s has no path", word);
 }
 
 static int report(const struct cr_doctor *d, int json, struct cr_error *e)
@@ -53,16 +60,16 @@ static int report(const struct cr_doctor *d, int json, struct cr_error *e)
 static int doctor(void *args, const struct cr_arguments *words, struct cr_error *e)
 {
     const struct doctor_args *const a = args;
-    struct cr_doctor d = { .word = a->data };
+    struct cr_doctor d = { 0 };
     struct cr_launch_options o;
     struct cr_hosts hosts;
-    char program[CR_TWIN_PATH], twin[CR_TWIN_PATH];
+    char program[CR_TWIN_PATH], twin[CR_TWIN_PATH], data[PATH_MAX];
     (void)words;
     signal(SIGPIPE, SIG_IGN); /* a host that has gone is found by the end of its output */
     cr_signals_watch();
     int rc = cr_remote_hosts(&a->remote, &hosts, e);
     if (rc == 0) rc = cr_remote_launch(&a->remote, &o, program, twin, e);
-    if (rc == 0) rc = look_at_data(&d, e);
+    if (rc == 0) rc = look_at_data(&d, a->data, data, e);
     if (rc == 0) rc = cr_doctor_examine(&d, &hosts, &o, e);
     if (rc == 0) rc = cr_doctor_judge(&d, e);
     if (rc == 0) rc = report(&d, a->json, e);

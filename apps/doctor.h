@@ -26,7 +26,6 @@ struct cr_patient {
     double load;                 /* of the last minute, in cores */
     double memory, disk;         /* bytes available; disk in `folder` */
     uint64_t data;               /* fingerprint; 0 = none, data_why tells */
-    long images;
     int64_t asked;               /* when for the time; CLOCK_MONOTONIC ns, and CLOCK_REALTIME */
     int64_t asked_real;
     double skew, skew_error;     /* its clock minus ours, and how far that may be wrong; seconds */
@@ -61,7 +60,8 @@ struct cr_doctor {
     struct cr_patient *patient;  /* (count) */
     struct cr_way *way;          /* (count, count): from row to column */
     int count;
-    const char *word;            /* --data, or NULL */
+    const char *word;            /* folder of the data of --data here, or NULL */
+    char cached[64];             /* name of the folder in the cache where hosts keep it that were sent it */
     uint64_t data;               /* fingerprint of the data here; 0 = not asked for */
     struct cr_fault *fault;      /* (faults) */
     int faults, room;

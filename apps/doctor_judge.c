@@ -67,7 +67,7 @@ static int judge_data(struct cr_doctor *d, const struct cr_patient *p, struct cr
     const char *const name = p->host.name;
     if (!d->word) return 0;
     if (!p->data)
-        NOTE("data", name, e, "the data is not there (%.*s): the first run sends it; to keep it where you want it, name "
+        NOTE("data", name, e, "the data is not there (%.*s): the first run sends it; to keep it elsewhere, name "
              "its folder with data=FOLDER in the hosts file", (int)strcspn(p->data_why, ";"), p->data_why);
     else if (p->data != d->data)
         FAULT("data", name, e, "its data is another than here (fingerprint %016" PRIx64 ", here %016" PRIx64

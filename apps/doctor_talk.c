@@ -81,6 +81,13 @@ static void take_time(struct cr_patient *p, const char *text)
     p->skew_error = error;
 }
 
+static void take_data(struct cr_patient *p, const char *text)
+{
+    p->busy--;
+    if (strncmp(text, "none ", 5) == 0) snprintf(p->data_why, sizeof p->data_why, "%s", text + 5);
+    else sscanf(text, "%" SCNx64, &p->data);
+}
+
 static void take_fact(struct cr_patient *p, const char *key, const char *value)
 {
     const struct {
@@ -90,8 +97,7 @@ static void take_fact(struct cr_patient *p, const char *key, const char *value)
     } texts[] = {
         { "build", p->build, sizeof p->build }, { "arch", p->arch, sizeof p->arch },
         { "cpu", p->cpu, sizeof p->cpu },       { "isa", p->isa, sizeof p->isa },
-        { "self", p->self, sizeof p->self },    { "nodata", p->data_why, sizeof p->data_why },
-        { "machine", p->where.machine, sizeof p->where.machine },
+        { "self", p->self, sizeof p->self },    { "machine", p->where.machine, sizeof p->where.machine },
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(key, texts[i].key) == 0) snprintf(texts[i].text, texts[i].room, "%s", value);
@@ -99,7 +105,6 @@ static void take_fact(struct cr_patient *p, const char *key, const char *value)
     else if (strcmp(key, "load") == 0) p->load = strtod(value, NULL);
     else if (strcmp(key, "memory") == 0) p->memory = strtod(value, NULL);
     else if (strcmp(key, "disk") == 0) sscanf(value, "%lf %255[^\n]", &p->disk, p->folder);
-    else if (strcmp(key, "data") == 0) sscanf(value, "%" SCNx64 " %ld", &p->data, &p->images);
     else if (strcmp(key, "address") == 0) take_address(p, value);
 }
 
@@ -125,6 +130,8 @@ static void take_line(struct cr_doctor *d, int from, char *line)
         take_measure(d, from, value);
     } else if (strcmp(key, "time") == 0) {
         take_time(p, value);
+    } else if (strcmp(key, "data") == 0) {
+        take_data(p, value);
     } else {
         take_fact(p, key, value);
     }
@@ -256,6 +263,15 @@ static int ask_times(struct cr_doctor *d, struct cr_error *e)
     return 0;
 }
 
+static int ask_for_data(struct cr_doctor *d, struct cr_error *e)
+{
+    char text[128];
+    snprintf(text, sizeof text, "data %s\n", d->cached);
+    for (int i = 0; d->word && i < d->count; i++)
+        if (can_be_asked(&d->patient[i])) ask(&d->patient[i], text);
+    return wait_for_all(d, cr_clock() + 60 * second, NULL, e);
+}
+
 /* Addresses of one link only are tried where there are no others, and not told of when they fail. */
 static void drop_link_local(struct cr_candidates *c)
 {
@@ -379,6 +395,7 @@ static int examine(struct cr_doctor *d, const struct cr_launch_options *o, struc
         if (!d->patient[i].ready && !d->patient[i].host.local)
             d->patient[i].stalls = cr_ssh_port_stalls(&d->patient[i].host);
     CR_TRY(ask_times(d, e));
+    CR_TRY(ask_for_data(d, e));
     CR_TRY(reach_all(d, e));
     return measure_all(d, e);
 }

@@ -117,16 +117,18 @@ static void tell_addresses(uint16_t port)
     }
 }
 
-static void tell_data(const char *word)
+/* The data set a run would find here: in the folder it is told, or sent by an earlier run. */
+static void tell_data(const char *folder, const char *cached)
 {
     struct cr_data d;
-    struct cr_error e;
-    if (!*word) return;
-    if (cr_find_data(&d, word, &e) < 0) {
-        printf("probe nodata %s\n", e.text);
+    struct cr_error e, other;
+    char cache[512];
+    cr_cache_folder(cached, cache);
+    if (cr_data_open(&d, folder, &e) < 0 && cr_data_open(&d, cache, &other) < 0) {
+        printf("probe data none %s\n", e.text);
         return;
     }
-    printf("probe data %016" PRIx64 " %zu\n", cr_data_fingerprint(&d), d.train.count);
+    printf("probe data %016" PRIx64 "\n", cr_data_fingerprint(&d));
     cr_data_close(&d);
 }
 
@@ -137,6 +139,7 @@ struct shared {
     struct cr_key key;
     struct cr_hello hello;
     struct cr_door *door;
+    const char *data;
 };
 
 static void *answer(void *connection)
@@ -244,6 +247,8 @@ static void obey(struct shared *s, char *line)
     if (strcmp(line, "time") == 0) {
         clock_gettime(CLOCK_REALTIME, &t);
         printf("probe time %lld\n", (long long)t.tv_sec * 1000000000 + t.tv_nsec);
+    } else if (sscanf(line, "data %255s", list) == 1) {
+        tell_data(s->data, list);
     } else if (sscanf(line, "reach %d %4000s", &rank, list) == 2) {
         reach(s, rank, list);
     } else if (sscanf(line, "measure %d %4000s", &rank, list) == 2) {
@@ -258,7 +263,8 @@ int cr_probe_rank(const struct cr_summons *s, struct cr_error *e)
     static char line[LINE];
     pthread_t thread;
     shared = (struct shared){ .key = s->key, .hello = { .channel = CR_CHANNEL_PROBE, .rank = s->rank,
-                                                        .incarnation = s->incarnation } };
+                                                        .incarnation = s->incarnation },
+                              .data = s->data };
     memcpy(shared.hello.common.job, s->job, sizeof s->job);
     shared.door = cr_door_open(NULL, 0, e);
     if (!shared.door) return -(int)e->code;
@@ -268,7 +274,6 @@ int cr_probe_rank(const struct cr_summons *s, struct cr_error *e)
     tell_machine();
     tell_self();
     tell_addresses(cr_door_port(shared.door));
-    tell_data(s->data);
     puts("probe ready");
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) obey(&shared, line);
