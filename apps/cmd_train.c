@@ -10,6 +10,7 @@
 #include "apps/commands.h"
 #include "apps/find.h"
 #include "apps/hosts_run.h"
+#include "apps/many.h"
 #include "apps/output.h"
 #include "apps/print_net.h"
 #include "apps/print_profile.h"
@@ -31,7 +32,7 @@ struct train_args {
     const char *value[MAX_TRAIN_OPTIONS]; /* by the order of cr_train_option_names(); NULL = not given */
     const char *recipe, *log, *trace;
     struct cr_remote remote;
-    struct cr_hosts_run hosts; /* all but remote */
+    struct cr_many many;
     int json, quiet, verbose, dry_run, profile;
 };
 
@@ -67,7 +68,7 @@ static int set_no_shuffle(void *target, const struct cr_option *o, const char *v
 /* Chosen here and, by its name, on the other hosts. */
 static int set_isa(void *target, const struct cr_option *o, const char *value, struct cr_error *e)
 {
-    ((struct train_args *)target)->hosts.isa = value;
+    ((struct train_args *)target)->many.isa = value;
     return cr_option_isa(target, o, value, e);
 }
 
@@ -186,36 +187,7 @@ static const struct cr_option options[] = {
 
     { .help = "Many machines" },
     CR_OPTIONS_REMOTE(struct train_args),
-    { .name = "min-hosts",
-      .argument = "N",
-      .help = "end when fewer than N hosts are left",
-      .standard = "1",
-      .set = cr_option_count,
-      .offset = FIELD(hosts.min_hosts) },
-    { .name = "host-timeout",
-      .argument = "SECONDS",
-      .help = "a host that is silent for so long is lost",
-      .standard = "2",
-      .set = cr_option_text,
-      .offset = FIELD(hosts.host_timeout) },
-    { .name = "key-file",
-      .argument = "FILE",
-      .help = "the job key, 64 hex digits in a file of mode 0600",
-      .standard = "a new one, by ssh",
-      .set = cr_option_text,
-      .offset = FIELD(hosts.key_file) },
-    { .name = "secure",
-      .help = "encrypt all that goes between hosts",
-      .set = cr_option_switch,
-      .offset = FIELD(hosts.secure) },
-    { .name = "no-auth",
-      .help = "no job key: whoever reaches a port may take part",
-      .set = cr_option_switch,
-      .offset = FIELD(hosts.no_auth) },
-    { .name = "no-ship-data",
-      .help = "do not send the data set to hosts that lack it",
-      .set = cr_option_switch,
-      .offset = FIELD(hosts.no_ship) },
+    CR_OPTIONS_MANY(struct train_args),
 
     { .help = "Output" },
     { .name = "json",
@@ -458,8 +430,7 @@ static int run_with(const struct train_args *a, const struct cr_train_options *o
     if (a->profile || a->trace) events.profile = &out->profile;
 
     cr_signals_watch();
-    struct cr_hosts_run hosts = a->hosts;
-    hosts.remote = a->remote;
+    const struct cr_hosts_run hosts = { a->remote, a->many };
     const int rc = cr_remote_given(&a->remote) ? cr_train_on_hosts(&hosts, o, net, data, &events, result, e)
                                                : cr_train(o, net, data, &events, result, e);
     cr_progress_erase();
