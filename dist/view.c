@@ -219,7 +219,6 @@ static int remove_rank(struct cr_views *v, int rank, enum cr_standing now)
     r->standing = now;
     r->committed = 0;
     r->done = r->ready = 0;
-    r->complaints = r->acts = 0;
     if (member) v->reconnected = 0;
     return member;
 }
@@ -228,6 +227,12 @@ static void drop(struct cr_views *v, int rank)
 {
     remove_rank(v, rank, CR_ABSENT);
     tell(v, rank, CR_ACT_DROP);
+}
+
+static void go_on_without(struct cr_views *v, int rank)
+{
+    drop(v, rank);
+    if (!finish(v)) change(v);
 }
 
 int cr_views_arrived(struct cr_views *v, int rank, uint32_t incarnation)
@@ -257,8 +262,7 @@ static int answers(struct cr_views *v, enum cr_view_stage stage, uint32_t view, 
 {
     if (v->stage != stage || v->view != view || v->source != rank) return 0;
     if (collective == v->collective) return 1;
-    drop(v, rank); /* it said it had another: its word is worth nothing */
-    if (!finish(v)) change(v);
+    go_on_without(v, rank); /* it said it had another: its word is worth nothing */
     return 0;
 }
 
@@ -274,7 +278,6 @@ void cr_views_ready(struct cr_views *v, uint32_t view, int rank, uint64_t commit
 void cr_views_fetched(struct cr_views *v, uint32_t view, int rank, uint64_t collective)
 {
     if (!answers(v, CR_VIEW_FETCHING, view, rank, collective)) return;
-    v->source = -1;
     for (int i = 0; i < v->ranks; i++) {
         struct cr_view_rank *const r = &v->rank[i];
         if (r->standing != CR_MEMBER || r->committed == v->collective) continue;
@@ -296,7 +299,7 @@ void cr_views_progress(struct cr_views *v, uint32_t view, int rank, uint64_t com
     if (committed > r->committed) r->committed = committed;
     if (committed > v->collective) v->collective = committed;
     /* One member's progress proves nothing about the links of another. */
-    if (v->reconnected && !v->disputed && cr_views_common(v) > v->base) v->reconnected = 0;
+    if (v->reconnected && cr_views_common(v) > v->base) v->reconnected = 0;
 }
 
 void cr_views_done(struct cr_views *v, int rank)
@@ -304,6 +307,13 @@ void cr_views_done(struct cr_views *v, int rank)
     if (v->stage == CR_VIEW_OVER || v->rank[rank].standing != CR_MEMBER) return;
     v->rank[rank].done = 1;
     finish(v);
+}
+
+/* The same members, over new connections. */
+static void reconnect(struct cr_views *v)
+{
+    v->reconnected = 1;
+    change(v);
 }
 
 void cr_views_complaint(struct cr_views *v, uint32_t view, int from, int about)
@@ -314,18 +324,19 @@ void cr_views_complaint(struct cr_views *v, uint32_t view, int from, int about)
     r[from].complaints++;
     r[about].complaints++;
     v->disputed = 1;
-    if (v->reconnected) return;
-    v->reconnected = 1;
-    change(v);
+    if (!v->reconnected) reconnect(v);
 }
 
 void cr_views_judge(struct cr_views *v)
 {
     if (!v->disputed) return;
+    if (!v->reconnected) { /* all have made progress meanwhile: this is another trouble than the last */
+        reconnect(v);
+        return;
+    }
     int worst = -1;
     for (int i = 0; i < v->ranks; i++)
         if (v->rank[i].standing == CR_MEMBER && (worst < 0 || v->rank[i].complaints >= v->rank[worst].complaints))
             worst = i;
-    drop(v, worst);
-    if (!finish(v)) change(v);
+    go_on_without(v, worst);
 }

@@ -105,7 +105,8 @@ void cr_views_lost(struct cr_views *v, int rank);
  * same members try again over new connections; after that it waits for cr_views_judge. */
 void cr_views_complaint(struct cr_views *v, uint32_t view, int from, int about);
 /* While v->disputed, call this a moment after the first complaint, so that the others' have come: the member with most
- * complaints goes, on a tie the higher rank. A complaint counts against both, since who of them is cut off is only seen
+ * complaints goes, on a tie the higher rank (or all reconnect, if all have made progress since the last time). A
+ * complaint counts against both, since who of them is cut off is only seen
  * by what third ones say: of a host without network each neighbour complains once, and it of each of them. */
 void cr_views_judge(struct cr_views *v);
 /* Answer to PREPARE. */

@@ -74,6 +74,10 @@ END_TEST
 
 START_TEST(test_begin_with_too_few)
 {
+    cr_views_init(&v, 3, 0); /* nobody is always too few */
+    cr_views_begin(&v);
+    expect("fail");
+
     cr_views_init(&v, 3, 2);
     cr_views_arrived(&v, 0, 1);
     cr_views_arrived(&v, 1, 1);
@@ -250,6 +254,7 @@ START_TEST(test_lost_in_each_stage)
     expect("prepare 1");
     cr_views_fetched(&v, 3, 3, 3);
     expect("");
+    ck_assert_int_eq(cr_views_slowest(&v), 1);
     all_ready(2);
     expect("start 1");
     ck_assert_uint_eq(v.collective, 2);
@@ -279,8 +284,13 @@ START_TEST(test_source_lost_in_snapshot)
     expect("snapshot 1");
     cr_views_snapshot(&v, 2, 1, 9); /* of an older number */
     expect("");
+    cr_views_snapshot(&v, 3, 2, 9); /* of another than was asked */
+    cr_views_fetched(&v, 3, 1, 9);  /* to another question */
+    expect("");
     cr_views_snapshot(&v, 3, 1, 9);
     expect("enter 2, start 1 2");
+    cr_views_ready(&v, 3, 2, 9); /* of one who was not asked */
+    expect("");
 }
 END_TEST
 
@@ -338,9 +348,9 @@ END_TEST
 START_TEST(test_complaints)
 {
     begin(4, 1);
-    cr_views_complaint(&v, 1, 1, 2);
+    cr_views_complaint(&v, 1, 0, 3);
     expect("prepare 0 1 2 3"); /* the first time over new connections, the same members */
-    cr_views_complaint(&v, 1, 2, 1);
+    cr_views_complaint(&v, 1, 3, 0);
     expect("");
     all_ready(0);
     expect("start 0 1 2 3");
@@ -388,6 +398,35 @@ START_TEST(test_reconnect_after_progress)
     ck_assert(!v.reconnected);
     cr_views_complaint(&v, 2, 0, 1);
     expect("prepare 0 1 2");
+    all_ready(3);
+    expect("start 0 1 2");
+    cr_views_complaint(&v, 3, 0, 1);
+    expect("");
+    for (int i = 0; i < 3; i++) cr_views_progress(&v, 3, i, 4); /* it was told late */
+    cr_views_judge(&v);
+    expect("prepare 0 1 2");
+}
+END_TEST
+
+/* The end settles a dispute: by itself, or with the one who goes. */
+START_TEST(test_dispute_at_the_end)
+{
+    for (int judged = 0; judged < 2; judged++) {
+        begin(3, 3);
+        cr_views_complaint(&v, 1, 0, 1);
+        acts();
+        all_ready(2);
+        acts();
+        cr_views_complaint(&v, 2, 1, 2);
+        cr_views_done(&v, 0);
+        cr_views_done(&v, 1);
+        expect("");
+        if (judged) cr_views_judge(&v);
+        else cr_views_done(&v, 2);
+        expect(judged ? "drop 2, leave 0 1" : "leave 0 1 2");
+        cr_views_judge(&v);
+        expect("");
+    }
 }
 END_TEST
 
@@ -406,8 +445,8 @@ START_TEST(test_least)
     cr_views_snapshot(&v, v.view, 2, 4);
     expect("save, fail");
     ck_assert_int_eq(v.stage, CR_VIEW_OVER);
-    cr_views_lost(&v, 2);
     cr_views_done(&v, 2);
+    cr_views_lost(&v, 2);
     expect("");
 }
 END_TEST
@@ -478,7 +517,6 @@ START_TEST(test_done_and_lost)
     cr_views_done(&v, 0);
     cr_views_lost(&v, 1);
     expect("prepare 0 2 3");
-    cr_views_arrived(&v, 1, 2);
     cr_views_ready(&v, 2, 0, 6);
     cr_views_ready(&v, 2, 2, 5);
     cr_views_ready(&v, 2, 3, 6);
@@ -486,6 +524,9 @@ START_TEST(test_done_and_lost)
     cr_views_done(&v, 3);
     cr_views_fetched(&v, 2, 0, 6);
     expect("patch 2, start 0 2 3");
+    cr_views_arrived(&v, 1, 2);
+    cr_views_done(&v, 1); /* it cannot be */
+    expect("");
     cr_views_done(&v, 2);
     expect("leave 0 1 2 3");
 }
@@ -499,6 +540,21 @@ START_TEST(test_lost_at_the_end)
     cr_views_done(&v, 1);
     cr_views_lost(&v, 2);
     expect("leave 0 1");
+
+    begin(2, 2);
+    cr_views_done(&v, 0);
+    cr_views_arrived(&v, 1, 2);
+    expect("leave 0 1");
+
+    begin(3, 1);
+    cr_views_done(&v, 0);
+    cr_views_lost(&v, 1);
+    expect("prepare 0 2");
+    cr_views_arrived(&v, 1, 2); /* too late to be of use */
+    all_ready(5);
+    expect("start 0 2");
+    cr_views_done(&v, 2);
+    expect("leave 0 1 2");
 
     begin(2, 1);
     cr_views_done(&v, 0);
@@ -588,6 +644,7 @@ Suite *view_suite(void)
     tcase_add_test(t, test_complaints);
     tcase_add_test(t, test_who_is_cut_off);
     tcase_add_test(t, test_reconnect_after_progress);
+    tcase_add_test(t, test_dispute_at_the_end);
     tcase_add_test(t, test_least);
     tcase_add_test(t, test_least_changes_in_snapshot);
     tcase_add_test(t, test_least_at_first);
