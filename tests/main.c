@@ -40,6 +40,7 @@ static const struct {
     { "address", address_suite },
     { "door", door_suite },
     { "frame", frame_suite },
+    { "rendezvous", rendezvous_suite },
     { "torch", torch_suite },
     { "view", view_suite },
     { NULL, NULL },

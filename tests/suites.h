@@ -29,6 +29,7 @@ Suite *hosts_suite(void);
 Suite *address_suite(void);
 Suite *door_suite(void);
 Suite *frame_suite(void);
+Suite *rendezvous_suite(void);
 Suite *torch_suite(void);
 Suite *view_suite(void);
 
