@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "apps/commands.h"
+#include "apps/env_run.h"
 #include "apps/find.h"
 #include "apps/hosts_run.h"
 #include "apps/many.h"
@@ -33,6 +34,7 @@ struct train_args {
     const char *recipe, *log, *trace;
     struct cr_remote remote;
     struct cr_many many;
+    struct cr_rendezvous world; /* as another program has started us; size 0 = it has not */
     int json, quiet, verbose, dry_run, profile;
 };
 
@@ -431,8 +433,13 @@ static int run_with(const struct train_args *a, const struct cr_train_options *o
 
     cr_signals_watch();
     const struct cr_hosts_run hosts = { a->remote, a->many };
-    const int rc = cr_remote_given(&a->remote) ? cr_train_on_hosts(&hosts, o, net, data, &events, result, e)
-                                               : cr_train(o, net, data, &events, result, e);
+    int rc;
+    if (cr_remote_given(&a->remote))
+        rc = cr_train_on_hosts(&hosts, o, net, data, &events, result, e);
+    else if (a->world.size > 1)
+        rc = cr_lead(&a->world, &a->many, o, net, data, &events, result, e);
+    else
+        rc = cr_train(o, net, data, &events, result, e);
     cr_progress_erase();
     return rc;
 }
@@ -483,6 +490,21 @@ static int open_and_train(const struct train_args *a, const struct cr_recipe *re
     return rc;
 }
 
+/* One of the ranks that another program has started, but not the one that leads. */
+static int follow(const struct train_args *a, const struct cr_arguments *words, struct cr_error *e)
+{
+    struct cr_train_options said;
+    struct cr_data data;
+    char folder[512] = "";
+    cr_train_defaults(&said);
+    CR_TRY(apply_command_line(&said, a, e));
+    if (words->count && cr_find_data(&data, words->word[words->count - 1], NULL) == 0) { /* else it is sent */
+        snprintf(folder, sizeof folder, "%s", data.path);
+        cr_data_close(&data);
+    }
+    return cr_follow(&a->world, &a->many, said.threads, folder, e);
+}
+
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
     struct train_args a = { 0 };
@@ -493,6 +515,12 @@ static int run(const struct cr_command *self, int argc, char **argv, struct cr_e
     if (words.help) {
         cr_options_help(self, stdout);
     } else {
+        if (rc == 0 && !cr_remote_given(&a.remote)) rc = cr_rendezvous_read(&a.world, e) < 0 ? -(int)e->code : 0;
+        if (rc == 0 && a.world.rank > 0) {
+            rc = follow(&a, &words, e);
+            free(words.word);
+            return rc;
+        }
         if (rc == 0)
             rc = open_outputs(&out, &a, e);
         else if (a.json)
