@@ -44,7 +44,7 @@ digits data 500 100 || { echo "not ok - cannot draw digits"; exit 1; }
 
 echo "# help and manual"
 sed 's/\\-/-/g' "$SRCDIR/apps/man/corering.1" >manual
-for command in peak conv gemm step infer; do
+for command in peak conv gemm step infer allreduce; do
     works "bench $command --help" "^Usage: corering bench $command" bench $command --help
     undocumented=
     # shellcheck disable=SC2013 # words are wanted
@@ -86,6 +86,13 @@ works "bench infer" "us for an image" bench infer linear -t 1
 works "bench infer --json" '"bench":"infer"' bench infer linear --json -t 2
 every "throughput and latency" "lines[0]['images_per_s'] > 0 and lines[0]['microseconds'] > 0 and
     lines[0]['threads'] == 2" out
+fails "takes 2 to" bench allreduce -n 1
+fails "multiples of 4" bench allreduce 6
+works "bench allreduce" "^ *4  doubling .*%" bench allreduce --max 64
+works "bench allreduce --json" '"bench":"allreduce"' bench allreduce -n 3 4 100000 --json
+every "each size, beside raw sockets and the other way" "[l['bytes'] for l in lines] == [4, 100000] and all(
+    l['ranks'] == 3 and l['microseconds'] == l[l['way']] > 0 and l['p99'] >= l['microseconds'] and l['raw'] > 0 and
+    abs(l['share'] - l['gbytes'] / l['raw']) < 1e-6 and l['ring'] > 0 and l['predicted'] > 0 for l in lines)" out
 if test "${EMULATOR:-}"; then
     skip "bench peak" "an emulator would take long"
 else
