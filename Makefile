@@ -40,6 +40,7 @@ LIB_OBJS = $(addprefix $(O)/,$(patsubst %.c,%.o,$(SIMD) $(call sources,dist/*.c)
 
 NETS = $(call sources,apps/nets/*.net)
 RECIPES = $(call sources,apps/recipes/*.recipe)
+EXAMPLES = $(call sources,apps/examples/*)
 GET = $(call sources,datasets/get)
 SCRIPTS_INSIDE = $(call sources,datasets/get)
 MAN = $(call sources,apps/man/*.1)
@@ -231,9 +232,10 @@ INSTALLED = $(BIN)>$(bindir)/corering $(LIB)>$(libdir)/libcorering.a \
             $(foreach f,$(HEADERS),$(srcdir)/$(f)>$(includedir)/corering/$(f)) \
             $(foreach f,$(MAN),$(srcdir)/$(f)>$(mandir)/man1/$(notdir $(f))) \
             $(foreach f,$(NETS),$(srcdir)/$(f)>$(datadir)/nets/$(notdir $(f))) \
-            $(foreach f,$(RECIPES),$(srcdir)/$(f)>$(datadir)/recipes/$(notdir $(f)))
+            $(foreach f,$(RECIPES),$(srcdir)/$(f)>$(datadir)/recipes/$(notdir $(f))) \
+            $(foreach f,$(EXAMPLES),$(srcdir)/$(f)>$(datadir)/examples/$(notdir $(f)))
 
-## install: put program, library, headers, man pages, nets and recipes under --prefix; DESTDIR=DIR goes in front of it
+## install: put program, library, headers, man pages, nets, recipes and examples under --prefix; DESTDIR=DIR in front
 install: all $(O)/corering.pc
 	@for pair in $(foreach p,$(INSTALLED),'$(p)'); do \
 	    from=$${pair%%>*} to="$(DESTDIR)$${pair#*>}" mode=644; test ! -x "$$from" || mode=755; \
@@ -246,7 +248,7 @@ uninstall:
 	    to="$(DESTDIR)$${pair#*>}"; echo "  RM     $$to"; rm -f "$$to" || exit 1; \
 	done
 	@for d in $(includedir)/corering/simd $(includedir)/corering/dist $(includedir)/corering/core \
-	    $(includedir)/corering $(datadir)/nets $(datadir)/recipes $(datadir); do \
+	    $(includedir)/corering $(datadir)/nets $(datadir)/recipes $(datadir)/examples $(datadir); do \
 	    test ! -d "$(DESTDIR)$$d" || rmdir "$(DESTDIR)$$d" || exit 1; \
 	done
 
