@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "dist/address.h"
 #include "simd/error.h"
 
 enum { CR_RENDEZVOUS_PORT = 29500 }; /* where there is neither MASTER_PORT nor a job's number; torch's own choice */
@@ -34,5 +35,11 @@ struct cr_rendezvous {
  * variables that contradict each other, make no sense or are missing, and what to set. Not while another thread calls
  * setenv. */
 int cr_rendezvous_read(struct cr_rendezvous *r, struct cr_error *e);
+
+/* Where to dial rank 0: the numeric addresses of its host, with the port, best first; for rank 0 itself, loopback
+ * before them. Returns how many, at least 1; -CR_E_PEER when no name is known here, which may change while a cluster
+ * starts. Asks the system's resolver, and takes as long as that does. Any thread. */
+int cr_rendezvous_addresses(const struct cr_rendezvous *r, struct cr_address list[CR_MAX_ADDRESSES],
+                            struct cr_error *e);
 
 #endif

@@ -257,6 +257,60 @@ START_TEST(ports_and_jobs_are_the_job_s_own)
 }
 END_TEST
 
+/* ---- the way there */
+
+static const struct {
+    int rank;
+    const char *master, *addresses; /* NULL: an error */
+} way[] = {
+    { 1, "10.0.0.1", "10.0.0.1:7" },
+    { 1, "10.0.0.1,fd00::1,10.0.0.1,fe80::1%3", "10.0.0.1:7 [fd00::1]:7 [fe80::1%3]:7" },
+    { 0, "10.0.0.1", "127.0.0.1:7 [::1]:7 10.0.0.1:7" },
+    { 0, "127.0.0.1", "127.0.0.1:7 [::1]:7" },
+    { 0, "no-such-host.invalid", "127.0.0.1:7 [::1]:7" },
+    { 1, "no-such-host.invalid,10.0.0.1", "10.0.0.1:7" },
+    { 1, "no-such-host.invalid", NULL },
+    { 1, ",", NULL },
+};
+
+START_TEST(addresses_of_rank_0)
+{
+    struct cr_rendezvous r = { .rank = way[_i].rank, .size = 2, .port = 7 };
+    struct cr_address list[CR_MAX_ADDRESSES];
+    struct cr_error e;
+    char text[512] = "";
+    strcpy(r.master, way[_i].master);
+    const int count = cr_rendezvous_addresses(&r, list, &e);
+    if (!way[_i].addresses) {
+        ck_assert_int_eq(count, -CR_E_PEER);
+        ck_assert_msg(strstr(e.text, "is not known on this one") != NULL, "%s", e.text);
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        char one[CR_ADDRESS_TEXT];
+        cr_address_text(&list[i], one);
+        if (i > 0) strcat(text, " ");
+        strcat(text, one);
+    }
+    ck_assert_str_eq(text, way[_i].addresses);
+}
+END_TEST
+
+/* A name that the resolver knows. */
+START_TEST(names_are_resolved)
+{
+    const struct cr_rendezvous r = { .rank = 1, .size = 2, .port = 7, .master = "localhost" };
+    struct cr_address list[CR_MAX_ADDRESSES];
+    struct cr_error e;
+    const int count = cr_rendezvous_addresses(&r, list, &e);
+    ck_assert_msg(count >= 1, "%s", e.text);
+    for (int i = 0; i < count; i++) {
+        ck_assert(cr_address_is_loopback(&list[i]));
+        ck_assert_uint_eq(list[i].port, 7);
+    }
+}
+END_TEST
+
 Suite *rendezvous_suite(void)
 {
     Suite *const s = suite_create("rendezvous");
@@ -266,6 +320,8 @@ Suite *rendezvous_suite(void)
     tcase_add_test(t, first_host_of_a_slurm_list);
     tcase_add_test(t, tasks_of_each_slurm_node);
     tcase_add_test(t, ports_and_jobs_are_the_job_s_own);
+    tcase_add_loop_test(t, addresses_of_rank_0, 0, sizeof way / sizeof *way);
+    tcase_add_test(t, names_are_resolved);
     suite_add_tcase(s, t);
     return s;
 }
