@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <float.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "dist/frame.h"
@@ -124,6 +126,39 @@ START_TEST(all_sizes)
     ck_assert_int_eq(pthread_join(sender, &sent), 0);
     ck_assert_ptr_nonnull(sent);
     ck_assert(!cr_frames_waiting(x.a));
+    free(payload);
+    close_ends(x);
+}
+END_TEST
+
+static void nothing(int signal)
+{
+    (void)signal;
+}
+
+/* Signals without SA_RESTART: every wait and transfer may end early, and goes on. */
+START_TEST(interrupted_all_the_time)
+{
+    const struct ends x = open_ends(0);
+    uint8_t *const payload = pattern(MOST);
+    const struct cr_frame want = frame(1, payload, MOST);
+    const struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { { 0, 0 }, { 0, 0 } };
+    const struct sigaction act = { .sa_handler = nothing };
+    pthread_t sender;
+    void *sent;
+    ck_assert_int_eq(sigaction(SIGALRM, &act, NULL), 0);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    for (int i = 0; i < 8; i++) {
+        struct cr_frame got;
+        struct cr_error e;
+        put(x.a, &want);
+        ck_assert_int_eq(pthread_create(&sender, NULL, send_all, x.a), 0);
+        ck_assert_msg(cr_frames_wait(x.b, &got, cr_clock() + PATIENT * second, &e) == 0, "%s", e.text);
+        same(&got, &want);
+        ck_assert_int_eq(pthread_join(sender, &sent), 0);
+        ck_assert_ptr_nonnull(sent);
+    }
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
     free(payload);
     close_ends(x);
 }
@@ -484,6 +519,7 @@ Suite *frame_suite(void)
     Suite *const s = suite_create("frame");
     TCase *const t = tcase_create("frame");
     tcase_add_loop_test(t, all_sizes, 0, 2);
+    tcase_add_test(t, interrupted_all_the_time);
     tcase_add_test(t, a_queue_that_never_runs_dry);
     tcase_add_test(t, a_payload_outlives_what_comes_after_it);
     tcase_add_loop_test(t, cut_at_every_byte, 0, 2);
