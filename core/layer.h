@@ -24,6 +24,14 @@ struct cr_pass {
     float *scratch;
 };
 
+/* Where a layer's gradients go, weights first, then biases, when it rounds them itself: cr_round_fn, simd/kernels.h. */
+struct cr_rounding {
+    float scale[2];
+    uint32_t *sum[2];
+    int add;
+    uint32_t max[2]; /* out */
+};
+
 /* Which words a layer takes after its name. */
 enum { CR_ARG_COUNT = 1, CR_ARG_KERNEL = 2, CR_ARG_STRIDE = 4, CR_ARG_PAD = 8, CR_ARG_INIT = 16 };
 
@@ -41,6 +49,8 @@ struct cr_layer_type {
                                                        people; NULL = value by value, like all others */
     void (*forward)(const struct cr_layer *l, const struct cr_pass *p);
     void (*backward)(const struct cr_layer *l, const struct cr_pass *p); /* NULL: forward has done it (the loss) */
+    /* Backward with the gradients of weights and biases rounded, not stored; for one sample alone. May be NULL. */
+    void (*backward_rounded)(const struct cr_layer *l, const struct cr_pass *p, struct cr_rounding *r);
     /* The layer and the next one, a max-pool, in one go; y and dy are the pool's. NULL: never, like pools() == 0. */
     int (*pools)(const struct cr_layer *l, const struct cr_kernels *k, struct cr_samples s);
     void (*forward_pool)(const struct cr_layer *l, const struct cr_pass *p);

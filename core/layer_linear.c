@@ -40,6 +40,16 @@ static void backward(const struct cr_layer *l, const struct cr_pass *p)
     if (p->dx) p->kernels->linear.backward_input(in, out, p->samples, p->dy, p->w, p->dx);
 }
 
+/* One sample's gradient is an outer product, and that of the bias is dy. */
+static void backward_rounded(const struct cr_layer *l, const struct cr_pass *p, struct cr_rounding *r)
+{
+    const int in = l->conv.in_c, out = l->conv.out_c;
+    const struct cr_kernels *const k = p->kernels;
+    r->max[0] = k->round_outer(in, out, p->x, p->dy, r->scale[0], r->sum[0], r->add);
+    r->max[1] = k->round((size_t)out, p->dy, r->scale[1], r->sum[1], r->add);
+    if (p->dx) k->linear.backward_input(in, out, p->samples, p->dy, p->w, p->dx);
+}
+
 const struct cr_layer_type cr_layer_linear = {
     .name = "linear",
     .usage = "linear FEATURES [init=NAME] [name=NAME]",
@@ -50,4 +60,5 @@ const struct cr_layer_type cr_layer_linear = {
     .alone = alone,
     .forward = forward,
     .backward = backward,
+    .backward_rounded = backward_rounded,
 };

@@ -155,13 +155,29 @@ void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr
     }
 }
 
+static void note_max(struct cr_worker *w, int tensor, uint32_t max)
+{
+    if (w->blocks == 0 || max > w->max[tensor]) w->max[tensor] = max;
+}
+
 /* Round the gradient of one tensor and add it while it is in cache. */
 static void collect(struct cr_worker *w, int tensor, const float *gradient, const int *shift)
 {
     const struct cr_tensor *t = &w->net->tensor[tensor];
-    const uint32_t max =
-        w->kernels->round(t->count, gradient, cr_scale_power(shift[tensor]), w->sum + t->at, w->blocks > 0);
-    if (w->blocks == 0 || max > w->max[tensor]) w->max[tensor] = max;
+    note_max(w, tensor,
+             w->kernels->round(t->count, gradient, cr_scale_power(shift[tensor]), w->sum + t->at, w->blocks > 0));
+}
+
+/* Backward of a layer that rounds its gradients itself. */
+static void backward_rounded(struct cr_worker *w, const struct cr_layer *l, const struct cr_pass *p, const int *shift)
+{
+    struct cr_rounding r = { .add = w->blocks > 0 };
+    for (int i = 0; i < 2; i++) {
+        r.scale[i] = cr_scale_power(shift[l->tensor + i]);
+        r.sum[i] = w->sum + w->net->tensor[l->tensor + i].at;
+    }
+    l->type->backward_rounded(l, p, &r);
+    for (int i = 0; i < 2; i++) note_max(w, l->tensor + i, r.max[i]);
 }
 
 void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n,
@@ -182,9 +198,13 @@ void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_n
         p.dx = wants_input_gradient(net, i) ? w->gradient[!from] : NULL;
         p.dw = w->dw;
         p.db = w->db;
-        (pool ? l->type->backward_pool : l->type->backward)(l, &p);
+        const int rounded = w->samples.n == 1 && w->lanes == 1 && l->type->backward_rounded;
+        if (rounded)
+            backward_rounded(w, l, &p, shift);
+        else
+            (pool ? l->type->backward_pool : l->type->backward)(l, &p);
         cr_profile_mark(w->profile, cr_span_backward(i));
-        if (l->weights) {
+        if (l->weights && !rounded) {
             collect(w, l->tensor, w->dw, shift);
             collect(w, l->tensor + 1, w->db, shift);
             cr_profile_mark(w->profile, CR_SPAN_ROUND);

@@ -170,6 +170,11 @@ static void check_step(struct bench *t)
     t->k->round(n, t->gradient, 0x1p19f, q + n, 1);
     t->k->sum(0, n, 2, part, q);
     hash_words(t, q, n);
+    fill(t->gradient, FEATURES, 22);
+    fill(t->b, CLASSES, 23);
+    const uint32_t outer = t->k->round_outer(FEATURES, CLASSES, t->gradient, t->b, 0x1p20f, q, 1);
+    hash_words(t, &outer, 1);
+    hash_words(t, q, FEATURES * CLASSES);
     fill(t->w, n, 16);
     fill(t->in, n, 17);
     t->k->sgd(n, q, &sgd, t->w, t->in);

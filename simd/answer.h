@@ -9,7 +9,7 @@
 #include "simd/kernels.h"
 
 /* What every instruction set gives under CR_NUMERICS 1. */
-#define CR_KERNELS_ANSWER 0x73e3c8f2230b0afbu
+#define CR_KERNELS_ANSWER 0x5de5f3eb4d0a8074u
 
 /* A hash of what all kernels of *k give for small fixed inputs. -CR_E_NOMEM. */
 int cr_kernels_answer(const struct cr_kernels *k, uint64_t *hash, struct cr_error *e);

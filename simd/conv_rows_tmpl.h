@@ -122,7 +122,21 @@ static int tile_width(const struct plane *p, int v, int vectors)
     return (inner + tiles - 1) / tiles;
 }
 
-/* Rows begin..end-1, a column of tiles at a time. */
+/* Rows of the window that rows of outputs from `row` on have within the image, and how many outputs have the same. */
+struct overlap {
+    int k0, k1, rows;
+};
+
+static struct overlap overlap_of(const struct plane *p, int row, int most)
+{
+    const int top = p->top + row * p->top_step;
+    struct overlap v = { imax(0, -top), imin(p->taps_y, p->height - top), 1 };
+    if (v.k0 == 0 && v.k1 == p->taps_y)
+        while (v.rows < most && top + v.rows * p->top_step + p->taps_y <= p->height) v.rows++;
+    return v;
+}
+
+/* Rows begin..end-1, a column of tiles at a time; where a row has less vectors than a tile, several rows a tile. */
 static void run_plane(int tc, const struct plane *p, int begin, int end)
 {
     const int slices = p->lanes / VL, span = slices ? 1 : imin(VL, p->pixels);
@@ -130,7 +144,7 @@ static void run_plane(int tc, const struct plane *p, int begin, int end)
     for (int from = 0, to; from < vectors; from = to) {
         to = from + tile_width(p, from, vectors);
         const int tv = to - from;
-        tile_fn *const run = tile_of[tc - 1][!slices && span < VL ? 0 : tv];
+        const int most_rows = slices || span < VL || tv < vectors ? 1 : TILE_X / tv;
         size_t x[TILE_X], y[TILE_X];
         for (int v = 0; v < tv; v++) {
             const size_t pixel = (size_t)first_pixel(p, from + v);
@@ -142,18 +156,18 @@ static void run_plane(int tc, const struct plane *p, int begin, int end)
         const int p0 = first_pixel(p, from) * p->step_px, p1 = (first_pixel(p, to - 1) + span - 1) * p->step_px;
         struct tile t = { .t0 = imax(0, p->first - p1) };
         t.t1 = imax(t.t0, imin(p->taps_x, p->last - p0 + 1));
-        for (int row = begin; row < end; row++) {
-            const int top = p->top + row * p->top_step;
-            const int k0 = imax(0, -top), k1 = imin(p->taps_y, p->height - top);
-            const float *const xr = p->x + (size_t)imax(0, top) * p->x_row;
-            float *const yr = p->y + (size_t)row * p->y_row;
-            t.ty = imax(0, k1 - k0);
-            t.w = p->w + (size_t)(k0 * p->taps_x * tc);
-            for (int v = 0; v < tv; v++) {
-                t.x[v] = xr + x[v];
-                t.y[v] = yr + y[v];
-            }
-            run(p, &t);
+        for (int row = begin, next; row < end; row = next) {
+            const struct overlap k = overlap_of(p, row, imin(most_rows, end - row));
+            const float *xr = p->x + (size_t)imax(0, p->top + row * p->top_step) * p->x_row;
+            t.ty = imax(0, k.k1 - k.k0);
+            t.w = p->w + (size_t)(k.k0 * p->taps_x * tc);
+            next = row + k.rows;
+            for (int n = 0; row < next; row++, xr += (size_t)p->top_step * p->x_row)
+                for (int v = 0; v < tv; v++, n++) {
+                    t.x[n] = xr + x[v];
+                    t.y[n] = p->y + (size_t)row * p->y_row + y[v];
+                }
+            tile_of[tc - 1][!slices && span < VL ? 0 : tv * k.rows](p, &t);
         }
     }
 }

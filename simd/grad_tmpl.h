@@ -15,6 +15,14 @@ static inline vi round_step(const float *g, vf scale, uint32_t *q, int add, int 
     return vf_as_i(vf_abs(v));
 }
 
+static uint32_t greatest_lane(vi max)
+{
+    int32_t lane[VL], best = 0;
+    vi_store(lane, max);
+    for (int l = 0; l < VL; l++) best = lane[l] > best ? lane[l] : best;
+    return (uint32_t)best;
+}
+
 uint32_t ISA(cr_round)(size_t n, const float *g, float scale, uint32_t *q, int add)
 {
     const size_t whole = n / VL * VL;
@@ -25,10 +33,47 @@ uint32_t ISA(cr_round)(size_t n, const float *g, float scale, uint32_t *q, int a
     for (size_t i = 0; i < whole; i += VL) max = vi_max(max, round_step(g + i, s, q + i, add, VL));
     if (rest) max = vi_max(max, round_step(g + whole, s, q + whole, add, rest));
 
-    int32_t lane[VL], best = 0;
-    vi_store(lane, max);
-    for (int l = 0; l < VL; l++) best = lane[l] > best ? lane[l] : best;
-    return (uint32_t)best;
+    return greatest_lane(max);
+}
+
+/* The value of greatest |bits| among n. */
+static float greatest_of(size_t n, const float *v)
+{
+    const size_t whole = n / VL * VL;
+    vi max = vi_set1(0);
+    for (size_t i = 0; i < whole; i += VL) max = vi_max(max, vf_as_i(vf_abs(vf_load(v + i))));
+    if (whole < n) max = vi_max(max, vf_as_i(vf_abs(vf_load_n(v + whole, (int)(n - whole)))));
+    const uint32_t bits = greatest_lane(max);
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static inline void outer_step(const float *x, vf dy, vf scale, uint32_t *q, int add, int n)
+{
+    vi r = vf_to_i(vf_mul(vf_mul(vf_load_n(x, n), dy), scale));
+    if (add) r = vi_add(r, vi_load_n(q, n));
+    vi_store_n(q, r, n);
+}
+
+/* Rounding is monotone, so the greatest product is that of the greatest factors. */
+uint32_t ISA(cr_round_outer)(int in, int out, const float *x, const float *dy, float scale, uint32_t *q, int add)
+{
+    const int whole = in / VL * VL;
+    const vf s = vf_set1(scale);
+
+    for (int o = 0; o < out; o++, q += in) {
+        const vf d = vf_set1(dy[o]);
+        if (add)
+            for (int i = 0; i < whole; i += VL) outer_step(x + i, d, s, q + i, 1, VL);
+        else
+            for (int i = 0; i < whole; i += VL) outer_step(x + i, d, s, q + i, 0, VL);
+        if (whole < in) outer_step(x + whole, d, s, q + whole, add, in - whole);
+    }
+    const float most = greatest_of((size_t)in, x) * greatest_of((size_t)out, dy);
+    uint32_t bits;
+    memcpy(&bits, &most, sizeof bits);
+    return bits & 0x7fffffff; /* a NaN made here may have a sign */
 }
 
 static inline void sum_step(size_t i, int parts, uint32_t *const *part, uint32_t *sum, int n)

@@ -103,6 +103,9 @@ typedef void cr_load_fn(struct cr_samples s, const uint8_t *const *image, int ch
 /* Gradient to integers: q[i] (+)= round_to_nearest_even(g[i] * scale), modulo 2^32. add = 0 stores. Returns the
  * greatest bit pattern of |g[i]| (NaN and Inf are >= 0x7f800000). Out of range values give an unspecified q. */
 typedef uint32_t cr_round_fn(size_t n, const float *g, float scale, uint32_t *q, int add);
+/* The same for the gradient of a linear layer's weights by one sample, without storing it before:
+ * q[o][i] (+)= round((x[i] * dy[o]) * scale). x: (in), dy: (out), lanes 1. Unaligned allowed. */
+typedef uint32_t cr_round_outer_fn(int in, int out, const float *x, const float *dy, float scale, uint32_t *q, int add);
 /* sum[i] = sum over the `parts` of part[p][i], modulo 2^32, for from <= i < to (a thread's slice); sum may be part[0].
  * Unaligned allowed. */
 typedef void cr_sum_fn(size_t from, size_t to, int parts, uint32_t *const *part, uint32_t *sum);
@@ -173,6 +176,7 @@ struct cr_kernels {
     cr_softmax_fn *softmax;
     cr_load_fn *load;
     cr_round_fn *round;
+    cr_round_outer_fn *round_outer;
     cr_sum_fn *sum;
     cr_sgd_fn *sgd;
     struct cr_peak_kernels peak;

@@ -16,6 +16,7 @@
     extern const struct cr_peak_kernels cr_peak_##isa;                                                                 \
     cr_softmax_fn cr_softmax_##isa;                                                                                    \
     cr_load_fn cr_load_##isa;                                                                                          \
+    cr_round_outer_fn cr_round_outer_##isa;                                                                            \
     cr_round_fn cr_round_##isa;                                                                                        \
     cr_sum_fn cr_sum_##isa;                                                                                            \
     cr_sgd_fn cr_sgd_##isa

@@ -100,6 +100,13 @@ static inline __attribute__((always_inline)) void vf_transpose(vf r[VL])
     r[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
 }
 
+/* VL rows of VL floats, `step` floats apart, turned: r[k] is column k. */
+static inline __attribute__((always_inline)) void vf_load_turned(const float *p, size_t step, vf r[VL])
+{
+    for (int i = 0; i < VL; i++) r[i] = vf_load(p + (size_t)i * step);
+    vf_transpose(r);
+}
+
 /* Values 0, 2, 4 ... and 1, 3, 5 ... of a followed by b; and back: halves of a[0], b[0], a[1], b[1] ... */
 static inline vf vf_even(vf a, vf b) { return vuzp1q_f32(a, b); }
 static inline vf vf_odd(vf a, vf b) { return vuzp2q_f32(a, b); }

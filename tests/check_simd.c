@@ -534,6 +534,39 @@ START_TEST(rounding)
 }
 END_TEST
 
+/* An outer product rounded at once, against one that is stored before. */
+static void round_outer_case(const char *isa, cr_round_outer_fn *k, const struct cr_kernels *ref, int in, int out,
+                             int add)
+{
+    const size_t n = (size_t)(in * out);
+    struct values v = { n };
+    const struct array x = array_new((size_t)in, 1), dy = array_new((size_t)out, 1), dw = array_new(n, 0);
+    const struct array db = array_new((size_t)out, 0), q[2] = { array_new(n, 1), array_new(n, 1) };
+
+    for (int i = 0; i < in; i++) x.at[i] = next_float(&v);
+    for (int i = 0; i < out; i++) dy.at[i] = i % 3 ? next_float(&v) : i % 2 ? 0x1p-130f : 0;
+    for (size_t i = 0; i < n && add; i++) {
+        const uint32_t word = next_word(&v);
+        memcpy(q[0].at + i, &word, sizeof word), memcpy(q[1].at + i, &word, sizeof word);
+    }
+    ref->linear.backward_weight(in, out, (struct cr_samples){ 1, 1 }, x.at, dy.at, dw.at, db.at, NULL);
+    const uint32_t got = k(in, out, x.at, dy.at, 0x1p20f, (uint32_t *)(void *)q[0].at, add);
+    const uint32_t want = ref->round(n, dw.at, 0x1p20f, (uint32_t *)(void *)q[1].at, add);
+    ck_assert_msg(got == want, "%s round_outer: maximum %08x, reference %08x", isa, got, want);
+    check_words(isa, "round_outer", q[0], q[1]);
+    x.at[in / 2] = NAN;
+    ck_assert_msg(k(in, out, x.at, dy.at, 1, (uint32_t *)(void *)dw.at, 0) > 0x7f800000u, "%s hides NaN", isa);
+    free(x.base), free(dy.base), free(dw.base), free(db.base);
+}
+
+START_TEST(rounding_outer)
+{
+    FOR_EACH_ISA(isa, k, ref)
+        for (int add = 0; add < 2; add++)
+            round_outer_case(*isa, k.round_outer, &ref, linear_shape[_i].in, linear_shape[_i].out, add);
+}
+END_TEST
+
 /* What the reference itself must do: ties to even, the greatest magnitude, NaN and Inf above all numbers. */
 START_TEST(rounding_by_hand)
 {
@@ -734,6 +767,7 @@ Suite *simd_suite(void)
     tcase_add_loop_test(t, softmax, 0, CLASS_COUNTS);
     tcase_add_loop_test(t, load, 0, IMAGE_SHAPES);
     tcase_add_test(t, rounding);
+    tcase_add_loop_test(t, rounding_outer, 0, LINEAR_SHAPES);
     tcase_add_test(t, rounding_by_hand);
     tcase_add_test(t, sums);
     tcase_add_test(t, sgd);
