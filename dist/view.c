@@ -82,6 +82,13 @@ uint64_t cr_views_common(const struct cr_views *v)
     return least;
 }
 
+int cr_views_all_came(const struct cr_views *v, uint64_t collective)
+{
+    for (int i = 0; i < v->ranks; i++)
+        if (v->rank[i].standing == CR_MEMBER && v->rank[i].came != collective) return 0;
+    return v->stage == CR_VIEW_RUNNING;
+}
+
 static int member_at(const struct cr_views *v, uint64_t committed)
 {
     for (int i = 0; i < v->ranks; i++)
@@ -192,6 +199,7 @@ static void change(struct cr_views *v)
         struct cr_view_rank *const r = &v->rank[i];
         r->ready = 0;
         r->complaints = 0;
+        r->came = 0;
         if (r->standing == CR_MEMBER) tell(v, i, CR_ACT_PREPARE);
     }
     level_when_ready(v);
@@ -219,6 +227,7 @@ static int remove_rank(struct cr_views *v, int rank, enum cr_standing now)
     r->standing = now;
     r->committed = 0;
     r->done = r->ready = 0;
+    r->acts = 0;
     if (member) v->reconnected = 0;
     return member;
 }
@@ -300,6 +309,13 @@ void cr_views_progress(struct cr_views *v, uint32_t view, int rank, uint64_t com
     if (committed > v->collective) v->collective = committed;
     /* One member's progress proves nothing about the links of another. */
     if (v->reconnected && cr_views_common(v) > v->base) v->reconnected = 0;
+}
+
+void cr_views_came(struct cr_views *v, uint32_t view, int rank, uint64_t collective)
+{
+    if (v->stage != CR_VIEW_RUNNING || v->view != view || v->rank[rank].standing != CR_MEMBER) return;
+    v->rank[rank].came = collective;
+    cr_views_progress(v, view, rank, collective - 1);
 }
 
 void cr_views_done(struct cr_views *v, int rank)

@@ -17,7 +17,7 @@
  *   - What is sent to a rank, and what it sends, arrives in order. Inputs come from a rank's present incarnation only.
  *   - A rank commits a collective only while no view later than its own was announced to it, and a collective after c
  *     only when every member of its view has committed c. Sums have that of themselves, being made of everybody's
- *     contribution; a checkpoint needs cr_views_common.
+ *     contribution; a checkpoint needs cr_views_all_came.
  *   - A rank that has the last collective says done, and stays to answer until it is told to LEAVE.
  *
  * Ranks here are lines of the hosts file, 0..ranks-1, for the whole run; a member's place in a view is its index among
@@ -79,6 +79,7 @@ struct cr_views {
         uint32_t incarnation;        /* 0 = none yet */
         uint64_t committed;          /* last collective committed, as far as told */
         int ready;                   /* has answered PREPARE of the latest number */
+        uint64_t came;               /* the checkpoint it has come to in the view that runs; 0 = none */
         int done;                    /* has committed the last collective of the run */
         unsigned complaints;         /* by it or about it, in the view that runs */
         unsigned acts;               /* 1 << enum cr_act_kind: what is to be done about it */
@@ -88,7 +89,7 @@ struct cr_views {
 void cr_views_init(struct cr_views *v, int ranks, int least);
 
 /* What is to be done next: 1 and *act, or 0. Take all before the next input, also before telling that a rank was lost
- * while doing it. */
+ * while doing it; only losses may be told several at once. */
 int cr_views_next(struct cr_views *v, struct cr_act *act);
 
 /* ---- what happened ---- */
@@ -114,8 +115,10 @@ void cr_views_ready(struct cr_views *v, uint32_t view, int rank, uint64_t commit
 /* Answer to FETCH: the driver holds the message now. Answer to SNAPSHOT: likewise the state. */
 void cr_views_fetched(struct cr_views *v, uint32_t view, int rank, uint64_t collective);
 void cr_views_snapshot(struct cr_views *v, uint32_t view, int rank, uint64_t collective);
-/* A member's heartbeat, or its word that it has come to a checkpoint: it has committed `committed` in view `view`. */
+/* A member's heartbeat: it has committed `committed` in view `view`. */
 void cr_views_progress(struct cr_views *v, uint32_t view, int rank, uint64_t committed);
+/* A member has come to the checkpoint that is `collective`, and waits for its confirmation. */
+void cr_views_came(struct cr_views *v, uint32_t view, int rank, uint64_t collective);
 /* A member has committed the last collective of the run. When all have, they may leave. */
 void cr_views_done(struct cr_views *v, int rank);
 
@@ -123,9 +126,12 @@ void cr_views_done(struct cr_views *v, int rank);
 
 /* Members of the view being started or running, in order of rank, into rank[] (CR_MAX_RANKS); returns how many. */
 int cr_views_members(const struct cr_views *v, int *rank);
-/* The last collective that all members have committed, as far as told. A checkpoint that is collective c may be
- * confirmed to the ranks when this is c - 1 or more: earlier, one could get two ahead of another. */
+/* The last collective that all members have committed, as far as told. */
 uint64_t cr_views_common(const struct cr_views *v);
+/* May the checkpoint that is `collective` be confirmed to the members, once it is safe? Only when all of them have come
+ * to it in the view that runs: earlier, one could get two ahead of another, or ahead of one who is not there to be
+ * patched. */
+int cr_views_all_came(const struct cr_views *v, uint64_t collective);
 /* Whom everybody waits for: who has not answered, or is not done, or has the least progress, the lowest of them; -1
  * when there is none. */
 int cr_views_slowest(const struct cr_views *v);

@@ -157,6 +157,8 @@ START_TEST(test_join)
     expect("");
     ck_assert_int_eq(cr_views_arrived(&v, 1, 2), 1);
     expect("prepare 0 2");
+    cr_views_done(&v, 1); /* it is not even in */
+    ck_assert(!v.rank[1].done);
     cr_views_ready(&v, 3, 0, 5);
     cr_views_ready(&v, 3, 2, 6);
     expect("fetch 2");
@@ -294,6 +296,41 @@ START_TEST(test_source_lost_in_snapshot)
 }
 END_TEST
 
+/* Losses of one moment are one change. */
+START_TEST(test_lost_together)
+{
+    begin(4, 1);
+    cr_views_lost(&v, 1);
+    cr_views_lost(&v, 3);
+    expect("prepare 0 2");
+    all_ready(1);
+    expect("start 0 2");
+}
+END_TEST
+
+START_TEST(test_checkpoint)
+{
+    begin(3, 1);
+    cr_views_came(&v, 1, 0, 4);
+    cr_views_came(&v, 1, 1, 4);
+    for (int i = 0; i < 3; i++) cr_views_progress(&v, 1, i, 3);
+    ck_assert(!cr_views_all_came(&v, 4)); /* rank 2 has committed what comes before, but is not there yet */
+    cr_views_lost(&v, 2);
+    ck_assert(!cr_views_all_came(&v, 4)); /* there is no view */
+    expect("prepare 0 1");
+    all_ready(3);
+    expect("start 0 1");
+    cr_views_came(&v, 2, 0, 4);
+    cr_views_came(&v, 1, 1, 4); /* in another view */
+    cr_views_came(&v, 2, 2, 4); /* one who is gone */
+    ck_assert(!cr_views_all_came(&v, 4));
+    cr_views_came(&v, 2, 1, 4);
+    ck_assert(cr_views_all_came(&v, 4));
+    ck_assert(!cr_views_all_came(&v, 9));
+    ck_assert_uint_eq(cr_views_common(&v), 3);
+}
+END_TEST
+
 START_TEST(test_stale)
 {
     begin(3, 1);
@@ -325,14 +362,15 @@ END_TEST
 /* Who is two apart, or fetches something else than it said, is not to be trusted. */
 START_TEST(test_liars)
 {
-    begin(3, 1);
+    begin(4, 1);
     cr_views_lost(&v, 0);
     acts();
     cr_views_ready(&v, 2, 1, 3);
     cr_views_ready(&v, 2, 2, 5);
-    expect("drop 1, prepare 2");
+    cr_views_ready(&v, 2, 3, 4);
+    expect("drop 1, prepare 2 3");
     all_ready(5);
-    expect("start 2");
+    expect("start 2 3");
 
     begin(3, 1);
     cr_views_lost(&v, 0);
@@ -605,7 +643,7 @@ static const struct {
     enum explore_breach breach;
     const char *broken;
 } breach[] = {
-    { BREACH_SAVED_EARLY, "a checkpoint is confirmed to one who is elsewhere" },
+    { BREACH_SAVED_EARLY, "a collective without somebody's part" },
     { BREACH_NO_STOP, "a patch that does not fit" },
     { BREACH_LEAVE_EARLY, "the end before all have the last collective" },
     { BREACH_NO_PATCH, "a view begins elsewhere than where a member is" },
@@ -639,6 +677,8 @@ Suite *view_suite(void)
     tcase_add_test(t, test_replaced);
     tcase_add_test(t, test_lost_in_each_stage);
     tcase_add_test(t, test_source_lost_in_snapshot);
+    tcase_add_test(t, test_lost_together);
+    tcase_add_test(t, test_checkpoint);
     tcase_add_test(t, test_stale);
     tcase_add_test(t, test_liars);
     tcase_add_test(t, test_complaints);

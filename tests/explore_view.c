@@ -115,6 +115,8 @@ static void commit(int rank)
         must(!(w.begun_members >> rank & 1), "a member of a later view commits in an older one");
         must(p->committed <= w.begun_base + 1, "two halves advance");
     }
+    for (int i = 0; i < N; i++)
+        must(!(p->members >> i & 1) || w.sent[p->view][i] >= p->committed, "a collective without somebody's part");
     if (p->committed != config.checkpoint && p->committed < config.last) say(rank, PROGRESS, p->view, p->committed, 0);
     go_on(rank);
 }
@@ -271,8 +273,8 @@ static void act(int judging)
 /* All have come to the checkpoint and its bytes are on disk. */
 static void confirm(void)
 {
-    if (v.stage != CR_VIEW_RUNNING || w.bytes != v.view || w.confirmed == v.view) return;
-    if (cr_views_common(&v) + 1 < (uint64_t)config.checkpoint && config.breach != BREACH_SAVED_EARLY) return;
+    if (w.bytes != v.view || w.confirmed == v.view) return;
+    if (!cr_views_all_came(&v, (uint64_t)config.checkpoint) && config.breach != BREACH_SAVED_EARLY) return;
     w.confirmed = (uint8_t)v.view;
     for (int i = 0; i < N; i++)
         if (members() >> i & 1) put(&w.down[i], SAVED, (int)v.view, config.checkpoint, 0);
@@ -299,7 +301,7 @@ static void listen_to(int rank)
     case COMPLAINT: cr_views_complaint(&v, n.view, rank, n.extra); break;
     case PROGRESS: cr_views_progress(&v, n.view, rank, n.collective); break;
     case CHECKPOINT:
-        cr_views_progress(&v, n.view, rank, n.collective - 1U);
+        cr_views_came(&v, n.view, rank, n.collective);
         if (n.view == v.view && cr_views_members(&v, all) > 0 && all[0] == rank) w.bytes = n.view;
         confirm();
         break;

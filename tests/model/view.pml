@@ -8,7 +8,8 @@
  *
  * Assertions (safety)
  *   no lost step   START finds each member exactly where the view begins; a PATCH is the one collective it lacks; FETCH
- *                  and SNAPSHOT find what they ask for; members are never two apart
+ *                  and SNAPSHOT find what they ask for; members are never two apart; nothing is committed, nor a
+ *                  checkpoint confirmed, before every member of the view has come to it
  *   no two halves  once a view has begun, an older one commits only at ranks that are not in it, and only the
  *                  collective that it begins with, nothing after: they cannot go on
  *   the end        LEAVE when every member has the last collective; FAIL when too few are left, and not else
@@ -60,6 +61,7 @@ mtype stage = PREPARING, standing[N] = ABSENT;
 byte latest, collective, source = NOBODY, told[N], complaints[N];
 bool ready[N], done[N], reconnected, disputed, over;
 byte message, state;        /* what it holds: the collective they are of */
+byte came;                  /* members that have come to the checkpoint in the view that runs */
 byte bytes, confirmed;      /* the view in which a checkpoint's bytes came, and was confirmed */
 
 /* for the assertions: the view that began last */
@@ -193,7 +195,7 @@ inline change()
 {
     latest++;
     assert(latest < VIEWS);
-    stage = PREPARING; source = NOBODY; disputed = false;
+    stage = PREPARING; source = NOBODY; disputed = false; came = 0;
     for (k : 0 .. N - 1) {
         ready[k] = false; complaints[k] = 0;
         if
@@ -263,7 +265,7 @@ inline judge()
 #ifdef BREAK_SAVED
 #define behind(i) false
 #else
-#define behind(i) (is_member(i) && told[i] + 1 < c)
+#define behind(i) (is_member(i) && !in(came, i))
 #endif
 #ifdef BREAK_PATCH
 #define patch(i) skip
@@ -274,8 +276,7 @@ inline judge()
 /* A member's word that it has come to the checkpoint. */
 inline confirm(i)
 {
-    told[i] = (is_member(i) && told[i] < c - 1 -> c - 1 : told[i]);
-    collective = (c - 1 > collective -> c - 1 : collective);
+    came = came | 1 << i;
     bytes = ((i == 0 || (!is_member(0) && (i == 1 || !is_member(1)))) -> latest : bytes);
     if
     :: bytes == latest && confirmed != latest && !behind(0) && !behind(1) && !behind(2) ->
@@ -380,8 +381,10 @@ inline go_on(i)
     fi
 }
 
+#define sent_by(i, m) (!in(members[i], m) || sent[view[i]].by[m] > committed[i])
 inline commit(i)
 {
+    assert(sent_by(i, 0) && sent_by(i, 1) && sent_by(i, 2));
     committed[i]++;
     kept[i] = committed[i];
     assert(view[i] == begun || (!in(begun_members, i) && committed[i] <= begun_after + 1));
@@ -393,7 +396,6 @@ inline commit(i)
 #else
 #define stopped(i) (prepared[i] != view[i])
 #endif
-#define sent_by(i, m) (!in(members[i], m) || sent[view[i]].by[m] > committed[i])
 #define reach(i, a, b) (!in(members[i], a) || !in(members[i], b) || !(cut & pair(a, b)))
 #define completes(i) (alive[i] && view[i] && !stopped(i) && committed[i] < LAST && \
     committed[i] + 1 != CHECKPOINT_AT && sent_by(i, 0) && sent_by(i, 1) && sent_by(i, 2) && \
