@@ -60,9 +60,10 @@ static void become(char *const *argv, pid_t launcher, int input, int output, int
     dup2(output, STDOUT_FILENO);
     dup2(error, STDERR_FILENO);
     execvp(argv[0], argv);
-    static const char sentence[] = "corering: cannot be run: ";
-    if (write(STDERR_FILENO, sentence, sizeof sentence - 1) < 0 ||
-        write(STDERR_FILENO, argv[0], strlen(argv[0])) < 0 || write(STDERR_FILENO, "\n", 1) < 0)
+    static const char opening[] = "corering: ";
+    static const char ending[] = " cannot be run on this machine: is it there and executable?\n";
+    if (write(STDERR_FILENO, opening, sizeof opening - 1) < 0 ||
+        write(STDERR_FILENO, argv[0], strlen(argv[0])) < 0 || write(STDERR_FILENO, ending, sizeof ending - 1) < 0)
         return;
 }
 

@@ -1,11 +1,15 @@
-/* Hosts files and -H, the summons, and the sentences for what can go wrong with ssh. */
+/* Hosts files and -H, the summons, processes on this machine, and the sentences for what can go wrong with ssh. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <check.h>
 #include <dirent.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "dist/launch.h"
@@ -247,6 +251,127 @@ START_TEST(reason)
 }
 END_TEST
 
+/* ---- processes on this machine: a shell script in the program's place ---- */
+
+static char program[64];
+
+static void write_program(const char *text)
+{
+    strcpy(program, "/tmp/corering-check-XXXXXX");
+    const int fd = mkstemp(program);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fchmod(fd, 0700), 0);
+    ck_assert_int_eq((int)write(fd, text, strlen(text)), (int)strlen(text));
+    close(fd);
+}
+
+static void launch(struct cr_child *c)
+{
+    const struct cr_host host = { .name = "localhost", .local = 1 };
+    const struct cr_launch_options o = { .program = program };
+    struct cr_summons s = { .rank = 2, .incarnation = 1, .key.none = 1, .count = 1, .data = "d" };
+    ck_assert_int_eq(cr_address_parse(&s.arbiter[0], "10.0.0.1:4711", &e), 0);
+    ck_assert_msg(cr_launch(c, &host, &o, &s, &e) == 0, "%s", e.text);
+}
+
+/* All it says until `mark`, or to the end. */
+static void read_all(const struct cr_child *c, const char *mark, char *said, size_t room)
+{
+    size_t n = 0;
+    said[0] = 0;
+    while (!mark || !strstr(said, mark)) {
+        struct pollfd p = { .fd = c->output, .events = POLLIN };
+        poll(&p, 1, 10000);
+        const ssize_t got = read(c->output, said + n, room - 1 - n);
+        if (got <= 0) return;
+        said[n += (size_t)got] = 0;
+    }
+}
+
+START_TEST(local)
+{
+    struct cr_child c;
+    char said[2048];
+    write_program("#!/bin/sh\necho $1\nread -r line\necho \"$line\" >&2\ncat\nexit 7\n");
+    launch(&c);
+    read_all(&c, "data=d\n", said, sizeof said);
+    ck_assert_msg(strncmp(said, "rank\ncorering-summons 1 rank=2 ", 31) == 0, "%s", said);
+    ck_assert_int_eq(cr_launch_ended(&c), 0);
+    close(c.input);
+    c.input = -1;
+    read_all(&c, NULL, said, sizeof said);
+    cr_launch_stop(&c, 10);
+    ck_assert_int_eq(cr_launch_ended(&c), 1);
+    ck_assert_int_eq(WEXITSTATUS(c.status), 7);
+    ck_assert(c.output == -1 && c.pid == 0);
+}
+END_TEST
+
+/* One that does not look at its input, and has a child of its own. */
+START_TEST(local_stubborn)
+{
+    struct cr_child c;
+    char said[2048];
+    write_program("#!/bin/sh\ntrap '' TERM\nsleep 1000 &\necho $!\nwait\n");
+    launch(&c);
+    read_all(&c, "\n", said, sizeof said);
+    cr_launch_stop(&c, 0.1);
+    ck_assert(WIFSIGNALED(c.status) && WTERMSIG(c.status) == SIGKILL);
+    const pid_t grandchild = (pid_t)atol(said);
+    for (int i = 0; i < 1000 && kill(grandchild, 0) == 0; i++) poll(NULL, 0, 10);
+    ck_assert_int_lt(kill(grandchild, 0), 0);
+}
+END_TEST
+
+START_TEST(local_missing)
+{
+    const struct cr_host host = { .name = "localhost", .local = 1 };
+    struct cr_child c;
+    char said[2048];
+    strcpy(program, "/nowhere/corering");
+    launch(&c);
+    read_all(&c, NULL, said, sizeof said);
+    cr_launch_stop(&c, 10);
+    ck_assert_int_eq(cr_launch_reason(&c, &host, said, &e), -CR_E_PEER);
+    ck_assert_str_eq(e.text, "localhost: /nowhere/corering cannot be run on this machine: is it there and executable?");
+    program[0] = 0;
+}
+END_TEST
+
+/* The launcher is killed: who does not look at its input ends as well. */
+START_TEST(local_orphan)
+{
+    struct cr_child c;
+    char said[2048];
+    int told[2];
+    write_program("#!/bin/sh\necho $$\nexec sleep 1000\n");
+    ck_assert_int_eq(pipe(told), 0);
+    const pid_t launcher = fork();
+    ck_assert_int_ge(launcher, 0);
+    if (launcher == 0) {
+        launch(&c);
+        read_all(&c, "\n", said, sizeof said);
+        if (write(told[1], said, strlen(said)) > 0) pause();
+        _exit(1);
+    }
+    ck_assert_int_gt((int)read(told[0], said, sizeof said - 1), 0);
+    const pid_t orphan = (pid_t)atol(said);
+    ck_assert_int_eq(kill(orphan, 0), 0);
+    kill(launcher, SIGKILL);
+    waitpid(launcher, NULL, 0);
+    for (int i = 0; i < 1000 && kill(orphan, 0) == 0; i++) poll(NULL, 0, 10);
+    ck_assert_int_lt(kill(orphan, 0), 0);
+    close(told[0]);
+    close(told[1]);
+}
+END_TEST
+
+static void remove_program(void)
+{
+    if (*program) unlink(program);
+    program[0] = 0;
+}
+
 /* What fuzzing starts from and what it once found. The source folder is told by tests/run. */
 START_TEST(fuzz_corpus)
 {
@@ -278,6 +403,7 @@ Suite *hosts_suite(void)
     Suite *const s = suite_create("hosts");
     TCase *const tc = tcase_create("hosts");
     tcase_add_checked_fixture(tc, NULL, forget);
+    tcase_add_checked_fixture(tc, NULL, remove_program);
     tcase_add_test(tc, file);
     tcase_add_loop_test(tc, file_refused, 0, sizeof refused / sizeof *refused);
     tcase_add_test(tc, file_limits);
@@ -288,6 +414,10 @@ Suite *hosts_suite(void)
     tcase_add_test(tc, summons);
     tcase_add_test(tc, summons_refused);
     tcase_add_loop_test(tc, reason, 0, sizeof reasons / sizeof *reasons);
+    tcase_add_test(tc, local);
+    tcase_add_test(tc, local_stubborn);
+    tcase_add_test(tc, local_missing);
+    tcase_add_test(tc, local_orphan);
     tcase_add_test(tc, fuzz_corpus);
     suite_add_tcase(s, tc);
     return s;
