@@ -342,7 +342,10 @@ int cr_rendezvous_read(struct cr_rendezvous *r, struct cr_error *e)
     r->starter = s == TORCH && !variable("TORCHELASTIC_RUN_ID") ? "the environment" : starter[s].name;
     CR_TRY(read_ranks(s, r, e));
     CR_TRY(s == TORCH ? check_by_hand(r, e) : check_halves(r, e));
-    if (r->size == 1) return 0;
+    if (r->size == 1) {
+        memset(r, 0, sizeof *r);
+        return 0;
+    }
     CR_TRY(read_locals(s, r, e));
     CR_TRY(find_master(s, r, e));
     CR_TRY(choose_port(s, r, e));

@@ -31,8 +31,8 @@ struct cr_rendezvous {
     uint8_t job[16];      /* the same on all ranks, another for another job or a restart of it */
 };
 
-/* Read the environment. 1 and *r; 0 when no starter is at work, or for a run of one process; -CR_E_USAGE names
- * variables that contradict each other, make no sense or are missing, and what to set. Not while another thread calls
+/* Read the environment. 1 and *r; 0 and *r all zero when no starter is at work, or for a run of one process;
+ * -CR_E_USAGE names variables that contradict each other, make no sense or are missing, and what to set. Not while another thread calls
  * setenv. */
 int cr_rendezvous_read(struct cr_rendezvous *r, struct cr_error *e);
 
