@@ -1,6 +1,6 @@
 #!/bin/bash
-# The hosts that the tests of many machines run on (tests/tools/hosts.sh): they come up with nothing of ours on them, each
-# fault (tests/tools/faults.sh) is really there and really undone, seen by real traffic, and nothing is left behind.
+# The hosts that the tests of many machines run on (tests/tools/hosts.sh): they come up with nothing of ours on them,
+# each fault (tests/tools/faults.sh) is really there and really undone, seen by real traffic; nothing is left behind.
 # shellcheck disable=SC2016,SC2317 # quoted for others; called through says
 set -u
 # shellcheck source=tests/tools/common.sh
@@ -47,7 +47,7 @@ WORK=$PWD
 
 says "three hosts come up" hosts_up 3
 same "ssh by name, by each address, as another user" \
-    "$(remote node1 hostname; remote fd77::2 hostname; remote 10.77.0.3 hostname; remote worker@node3 "echo \$USER ~")" \
+    "$(remote node1 hostname; remote fd77::2 hostname; remote 10.77.0.3 hostname; remote worker@node3 'echo $USER ~')" \
     "$(printf '%s\n' node1 node2 node3 'worker /home/worker')"
 same "hosts know each other's names" "$(on node1 getent ahosts node3 | awk '{ print $1 }' | sort -u | tr '\n' ' ')" \
     "10.77.0.3 fd77::3 "
@@ -78,8 +78,8 @@ says "cut: undone" joined node1 node2
 joined node2 "$(host_address node1)" # so that it knows where node1 is: the answer to that question would be lost too
 cut_oneway node1 node2
 says "one-way cut: no connection" parted node2 "$(host_address node1)"
-same "one-way cut: what node2 sends arrives" "$(net node1 ss -Htn state syn-recv | awk '{ print $4 }' | sed 's/:.*//')" \
-    "$(host_address node2)"
+same "one-way cut: what node2 sends arrives" \
+    "$(net node1 ss -Htn state syn-recv | awk '{ print $4 }' | sed 's/:.*//')" "$(host_address node2)"
 uncut node1 node2
 says "one-way cut: undone" joined node2 node1
 

@@ -6,9 +6,10 @@
 #     cut_between A B                   what one sends the other is lost, both ways; uncut A B
 #     cut_oneway A B                    only what A sends to B; uncut A B
 #     lossy HOST PERCENT                of the packets to and from the host are lost; unlossy HOST
-#     mtu_blackhole HOST BYTES          IP packets above BYTES to and from the host are lost, without an ICMP message, on
-#                                       living connections too, and the cards still say 1500; mtu_whole HOST
-#     shape HOST RATE                   a slower cable, both ways, in tc's words: 1gbit (256 KB pass at once); unshape HOST
+#     mtu_blackhole HOST BYTES          IP packets above BYTES to and from the host are lost, without an ICMP message,
+#                                       on living connections too, and the cards still say 1500; mtu_whole HOST
+#     shape HOST RATE                   a slower cable, both ways, in tc's words: 1gbit; the first 256 KB after a pause
+#                                       pass at once; unshape HOST
 #     port_drop HOST PORTS              no new TCP connection to 22, to { 22, 80 } or to 1024-65535; living ones stay;
 #     port_reject HOST PORTS            the same with "connection refused"; port_open HOST
 #     nic_add HOST, nic_del HOST        a second card eth1, 10.78.0.I and fd78::I, on a second switch
@@ -20,8 +21,8 @@
 #     key_refuse HOST, key_accept HOST  no key is known there any more
 #     hostkey_new HOST                  another host key than the launcher knows; hosts_known teaches it
 # The machine
-#     host_cpu HOST PERCENT             of one core, in periods of 5 ms (longer ones freeze whole steps), or max; status 1
-#                                       and the reason on stdout where there is no control group for it
+#     host_cpu HOST PERCENT             of one core, in periods of 5 ms (longer ones freeze whole steps), or max;
+#                                       status 1 and the reason on stdout where there is no control group for it
 #     host_cores HOST LIST              runs on these cores only, in taskset's words: 0-1
 #     home_mount HOST OPTIONS           root's home is another file system: size=64k, noexec, ro; home_umount HOST
 #     home_full HOST                    one without a free byte; home_umount HOST

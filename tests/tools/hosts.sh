@@ -14,8 +14,8 @@
 # How it is made: a host is a process tree in namespaces of its own (network, processes, mounts, name), whose process 1
 # is tests/tools/host_init.sh. Cables are veth pairs into a bridge, which stands in a namespace of its own too: the
 # machine's network is not touched, nothing has a name outside, and two runs at once cannot meet. Every process 1 dies
-# with the script, however that ends (SIGKILL included), and takes its processes, mounts, cards and addresses along. Only
-# a SIGKILL leaves something: the folder $HOSTS_DIR in $WORK, and perhaps a control group, which the next run removes.
+# with the script, however that ends (SIGKILL included), and takes its processes, mounts, cards and addresses along.
+# Only a SIGKILL leaves something: the folder $HOSTS_DIR in $WORK and maybe a control group, which the next run removes.
 #
 #     hosts_possible            status 0, or 1 and the reason on stdout
 #     hosts_up N                hosts node1..nodeN (N <= 64) and launcher; sets HOSTS, HOSTS_DIR and traps that end them
