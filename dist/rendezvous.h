@@ -32,8 +32,8 @@ struct cr_rendezvous {
 };
 
 /* Read the environment. 1 and *r; 0 and *r all zero when no starter is at work, or for a run of one process;
- * -CR_E_USAGE names variables that contradict each other, make no sense or are missing, and what to set. Not while another thread calls
- * setenv. */
+ * -CR_E_USAGE names variables that contradict each other, make no sense or are missing, and what to set. Not while
+ * another thread calls setenv. */
 int cr_rendezvous_read(struct cr_rendezvous *r, struct cr_error *e);
 
 /* Where to dial rank 0: the numeric addresses of its host, with the port, best first; for rank 0 itself, loopback
