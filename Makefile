@@ -55,7 +55,7 @@ WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-protot
 ISA_FLAGS =
 COMPILE = $(CC) -I. -I$(srcdir) -I$(O) -O2 -g $(WARNINGS) -pthread $(CFLAGS) $(EXACT) $(ISA_FLAGS)
 LINK = $(CC) $(LDFLAGS) -fopenmp -pthread
-LIBS = $(ZLIB_LIBS) $(SODIUM_LIBS) -lm
+LIBS = $(ZLIB_LIBS) $(SODIUM_LIBS) $(MPI_LIBS) -lm
 
 $(O)/simd/%_avx2.o: private ISA_FLAGS = -mavx2 -mfma
 $(O)/simd/%_avx512.o: private ISA_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
@@ -64,6 +64,7 @@ $(O)/simd/crc32c_avx512.o: private ISA_FLAGS = -mavx512f -mvpclmulqdq
 $(O)/simd/%_aarch64.o: private ISA_FLAGS = -march=armv8-a+crc+crypto
 $(O)/simd/%_ref_fma.o: private ISA_FLAGS = -mfma -DCR_REF_FMA
 $(O)/core/%.o: private ISA_FLAGS = -fopenmp
+$(O)/dist/mpi.o: private ISA_FLAGS = $(MPI_CFLAGS)
 $(O)/apps/bench_%.o: private ISA_FLAGS = -fopenmp
 $(O)/tests/%.o: private ISA_FLAGS = -fopenmp $(CHECK_CFLAGS)
 
@@ -80,15 +81,17 @@ $(BIN): $(APP_OBJS) $(LIB)
 	$(call say,LINK)
 	$(Q)$(LINK) $^ $(LIBS) -o $@
 
-# Where libsodium is there for ordinary linking only, the static program has a seal.o that does without.
-SEAL_STATIC = $(if $(filter $(STATIC_SODIUM),$(if $(SODIUM_LIBS),yes,no)),,$(O)/dist/seal_static.o)
-$(O)/dist/seal_static.o: private ISA_FLAGS = -DCR_NO_SODIUM
-$(O)/dist/seal_static.o: $(srcdir)/dist/seal.c $(O)/flags
+# Where libsodium is there for ordinary linking only, the static program has a seal.o that does without; likewise MPI,
+# which always is.
+INSTEAD = $(if $(filter $(STATIC_SODIUM),$(if $(SODIUM_LIBS),yes,no)),,$(O)/dist/seal_static.o) \
+          $(if $(MPI_LIBS),$(O)/dist/mpi_static.o)
+$(O)/dist/%_static.o: private ISA_FLAGS = -DCR_NO_SODIUM -DCR_NO_MPI
+$(O)/dist/%_static.o: $(srcdir)/dist/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
 
-$(O)/corering-static: $(APP_OBJS) $(SEAL_STATIC) $(LIB)
+$(O)/corering-static: $(APP_OBJS) $(INSTEAD) $(LIB)
 	$(call say,LINK)
 	$(Q)$(LINK) -s $(STATIC_FLAGS) $^ $(STATIC_LIBS) -lm -o $@
 
