@@ -255,8 +255,7 @@ static void do_acts(struct cr_arbiter *a)
 static void confirm(struct cr_arbiter *a)
 {
     int member[CR_MAX_RANKS];
-    if (!a->wanted || a->kept != a->wanted || a->views.stage != CR_VIEW_RUNNING) return;
-    if (cr_views_common(&a->views) + 1 < a->wanted) return;
+    if (!a->wanted || a->kept != a->wanted || !cr_views_all_came(&a->views, a->wanted)) return;
     const int n = cr_views_members(&a->views, member);
     for (int i = 0; i < n; i++) say(a, member[i], CR_WORD_SAVED, a->views.view, a->wanted, 0, NULL, 0);
     a->wanted = 0;
@@ -265,7 +264,7 @@ static void confirm(struct cr_arbiter *a)
 static void hear_save(struct cr_arbiter *a, int rank, const struct cr_frame *f)
 {
     if (f->view != a->views.view) return;
-    cr_views_progress(&a->views, f->view, rank, f->collective - 1);
+    cr_views_came(&a->views, f->view, rank, f->collective);
     a->wanted = f->collective;
     if (f->size && a->kept != f->collective) {
         struct blob b = { 0 };
@@ -302,13 +301,17 @@ static void hear_able(struct cr_arbiter *a, int rank, const struct cr_frame *f)
         lose(a, rank, e.text);
         return;
     }
+    if (!cr_views_arrived(&a->views, rank, r->incarnation)) {
+        const char text[] = "this rank has been here before with the same incarnation, or the run is over";
+        say(a, rank, CR_WORD_FAIL, 0, 0, CR_E_PEER, text, strlen(text));
+        return;
+    }
     r->card.candidates.seen = cr_frames_connection(r->frames)->peer;
     r->able = 1;
     r->joined = 1;
     const struct cr_rank_news n = { .rank = rank, .host = name_of(a, rank), .seconds = since_start(a),
                                     .isa = r->card.isa, .threads = (long)r->card.threads };
     if (a->options.events.joined) a->options.events.joined(a->options.events.user, &n);
-    cr_views_arrived(&a->views, rank, r->incarnation);
 }
 
 static void send_files(struct cr_arbiter *a, int rank)

@@ -150,8 +150,11 @@ static void complain(struct cr_member *m, int about, const struct cr_error *why)
         if (pthread_cond_timedwait(&m->changed, &m->lock, &until) != 0) break;
     m->parked = 0;
     m->broken = view;
-    if (m->prepared == view && about >= 0)
+    if (m->prepared != view) return;
+    if (about >= 0)
         member_say(m, CR_WORD_COMPLAINT, view, m->committed, (uint64_t)about, why->text, strlen(why->text));
+    else /* no other member's doing */
+        member_say(m, CR_WORD_ERROR, view, m->committed, why->code, why->text, strlen(why->text));
 }
 
 /* Trade the message within the adopted view. With the lock. 0 = combined, 1 = look again at how things stand. */
