@@ -7,8 +7,8 @@ static int parse_seconds(const char *text, double *seconds, struct cr_error *e)
 {
     *seconds = 2;
     if (!text) return 0;
-    if (cr_parse_double(text, seconds) == 0 && *seconds >= 0.2 && *seconds <= 3600) return 0;
-    return cr_fail(e, CR_E_USAGE, "--host-timeout takes seconds from 0.2 to 3600, not '%s'", text);
+    if (cr_parse_double(text, seconds) == 0 && *seconds >= 0.5 && *seconds <= 3600) return 0;
+    return cr_fail(e, CR_E_USAGE, "--host-timeout takes seconds from 0.5 to 3600, not '%s'", text);
 }
 
 int cr_many_options(const struct cr_many *m, struct cr_arbiter_options *o, struct cr_error *e)

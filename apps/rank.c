@@ -80,7 +80,7 @@ static void save_orphan(void *user, const void *state, size_t size, const struct
     char name[32], folder[512], file[640];
     snprintf(name, sizeof name, "orphan-%d", o->rank);
     cr_cache_folder(name, folder);
-    int rc = cr_file_mkdirs(folder, &e);
+    int rc = state ? cr_file_mkdirs(folder, &e) : cr_fail(&e, CR_E_PEER, "it had none yet");
     if (rc == 0) rc = cr_checkpoint_unpack(state, size, &net, &s, &e);
     if (rc == 0) {
         cr_checkpoint_name(folder, s.step, file);
@@ -90,7 +90,8 @@ static void save_orphan(void *user, const void *state, size_t size, const struct
         cr_net_free(&net);
     }
     if (rc == 0)
-        fprintf(stderr, "%s: %s; rank %d saved its state: go on with --resume %s\n", cr_program, why->text, o->rank, file);
+        fprintf(stderr, "%s: %s; rank %d saved its state: go on with --resume %s\n", cr_program, why->text, o->rank,
+                file);
     else
         fprintf(stderr, "%s: %s; rank %d could not save its state: %s\n", cr_program, why->text, o->rank, e.text);
     if (hurry) _exit(3);
@@ -107,7 +108,7 @@ static int take_part(struct cr_member *m, const struct cr_summons *s, const stru
     if (*b->isa) CR_TRY(cr_isa_choose(b->isa, e));
     CR_TRY(find_data(&data, s, b, m, e));
     const long threads = s->slots ? s->slots : cr_threads_default();
-    int rc = cr_member_enter(m, threads, cr_kernels()->isa, &state, &size, e);
+    int rc = cr_member_enter(m, threads, cr_kernels()->isa, b->host_timeout, &state, &size, e);
     if (rc == 0) rc = cr_part_run(state, size, threads, &data, cr_member_comm(m), NULL, &result, e);
     cr_data_close(&data);
     return rc;
@@ -123,7 +124,7 @@ int cr_rank_run(const struct cr_summons *s, int lifeline, struct cr_error *e)
     cr_cpus_allowed(&cpus);
     struct cr_member_options o = {
         .rank = s->rank, .incarnation = s->incarnation, .key = s->key, .arbiter = s->arbiter, .arbiters = s->count,
-        .lifeline = lifeline, .host_timeout = 2, .dial_seconds = 10,
+        .lifeline = lifeline, .dial_seconds = 10,
         .spin = (s->slots ? s->slots : cr_threads_default()) < cpus.count, .orphan = save_orphan, .user = &orphan,
     };
     CR_TRY(cr_agreement_fill(&o.common, e));

@@ -14,7 +14,6 @@
 #include "dist/view.h"
 
 static const int64_t second = 1000000000;
-enum { JUDGE_MS = 400 };
 
 /* A rank as the arbiter knows it. */
 struct rank {
@@ -26,6 +25,8 @@ struct rank {
     int64_t heard;               /* ns */
     uint64_t step;
     enum cr_phase phase;
+    int64_t doubted;             /* ns: another member has not heard from it since; 0 = none complains */
+    char doubt[640];             /* what that one says */
 };
 
 /* A checkpoint on its way to the disk, on a thread of its own: a slow disk must not look like a dead arbiter. */
@@ -58,6 +59,7 @@ struct cr_arbiter {
     uint64_t wanted;             /* the checkpoint the members have come to; 0 = none */
     uint64_t last_key;           /* of the last event shown */
     int64_t began, judge_at, ping_at;
+    int doubts;                  /* some rank is doubted */
     int begun;                   /* cr_views_begin was called */
     int over, rc;                /* the run is over, and how */
     int last_save;               /* too few are left: the run fails once its state is kept */
@@ -135,14 +137,14 @@ static void forget(struct cr_arbiter *a, int rank)
     r->able = 0;
 }
 
-/* The rank is out: close, kill, tell; and start it again after a while. */
-static void drop(struct cr_arbiter *a, int rank, const char *reason)
+/* The rank is out: close, kill, tell; and start it again after a while. since: when it was heard of last. */
+static void drop(struct cr_arbiter *a, int rank, int64_t since, const char *reason)
 {
     struct rank *r = &a->rank[rank];
     if (r->joined && a->options.events.lost && !a->over) {
         const struct cr_rank_news n = {
             .rank = rank, .host = name_of(a, rank), .step = r->step, .phase = r->phase, .reason = reason,
-            .seconds = since_start(a), .noticed = (double)(cr_clock() - r->heard) * 1e-9,
+            .seconds = since_start(a), .noticed = (double)(cr_clock() - since) * 1e-9,
         };
         a->options.events.lost(a->options.events.user, &n);
     }
@@ -155,8 +157,43 @@ static void drop(struct cr_arbiter *a, int rank, const char *reason)
 
 static void lose(struct cr_arbiter *a, int rank, const char *reason)
 {
-    drop(a, rank, reason);
+    drop(a, rank, a->rank[rank].heard, reason);
     cr_views_lost(&a->views, rank);
+}
+
+/* ---- doubting: members that do not reach each other */
+
+/* Either of the two who do not reach each other may be judged. The first complaint is the one nearest to the cause. */
+static void doubt(struct cr_arbiter *a, int rank, int other, int64_t since, const char *why)
+{
+    struct rank *r = &a->rank[rank];
+    if (r->doubted) return;
+    r->doubted = since;
+    snprintf(r->doubt, sizeof r->doubt, "no way between it and %.64s: %s", name_of(a, other), why);
+    a->doubts = 1;
+}
+
+static void forget_doubts(struct cr_arbiter *a)
+{
+    for (int i = 0; i < a->options.ranks; i++) a->rank[i].doubted = 0;
+    a->doubts = 0;
+}
+
+static void hear_complaint(struct cr_arbiter *a, int from, const struct cr_frame *f)
+{
+    const uint64_t about = f->number & UINT32_MAX, ms = f->number >> 32;
+    char why[512], warning[768];
+    if (about >= (uint64_t)a->options.ranks || f->view != a->views.view || a->views.stage != CR_VIEW_RUNNING) return;
+    const int64_t since = cr_clock() - (int64_t)ms * (second / 1000);
+    const int again = a->views.reconnected;
+    snprintf(why, sizeof why, "%.*s", (int)(f->size < sizeof why ? f->size : sizeof why - 1), (const char *)f->payload);
+    doubt(a, (int)about, from, since, why);
+    doubt(a, from, (int)about, since, why);
+    cr_views_complaint(&a->views, f->view, from, (int)about);
+    if (again || !a->views.reconnected || !a->options.events.warning) return;
+    snprintf(warning, sizeof warning, "no way between %.64s and %.64s: %s; all connect anew", name_of(a, from),
+             name_of(a, (int)about), why);
+    a->options.events.warning(a->options.events.user, warning);
 }
 
 /* ---- acts */
@@ -200,7 +237,6 @@ static void enter(struct cr_arbiter *a, int rank, uint64_t collective)
     const int first = collective == 0;
     say(a, rank, CR_WORD_ENTER, a->views.view, collective, 0, first ? a->options.state : a->state.bytes,
         first ? a->options.state_size : a->state.size);
-    if (a->crew) cr_crew_settled(a->crew, rank);
 }
 
 static void too_few(struct cr_arbiter *a)
@@ -212,15 +248,20 @@ static void too_few(struct cr_arbiter *a)
     int left = 0;
     for (int i = 0; i < a->options.ranks; i++) left += a->rank[i].able;
     if (!a->error.code)
-        cr_fail(&a->error, CR_E_PEER, "only %d of %d hosts are left, fewer than --min-hosts %d: the run ends; go on from "
-                "its last checkpoint with --resume", left, a->options.ranks, a->options.least);
+        cr_fail(&a->error, CR_E_PEER, "only %d of %d hosts are left, fewer than --min-hosts %d: the run ends; go on "
+                "from its last checkpoint with --resume", left, a->options.ranks, a->options.least);
     end(a, -(int)a->error.code);
 }
 
 static void act(struct cr_arbiter *a, const struct cr_act *t)
 {
     switch (t->kind) {
-    case CR_ACT_DROP: drop(a, t->rank, "other hosts cannot reach it"); break;
+    case CR_ACT_DROP:
+        if (a->rank[t->rank].doubted)
+            drop(a, t->rank, a->rank[t->rank].doubted, a->rank[t->rank].doubt);
+        else
+            drop(a, t->rank, a->rank[t->rank].heard, "what it says makes no sense");
+        break;
     case CR_ACT_PREPARE: say(a, t->rank, CR_WORD_PREPARE, t->view, t->collective, 0, NULL, 0); break;
     case CR_ACT_FETCH: say(a, t->rank, CR_WORD_FETCH, t->view, t->collective, 0, NULL, 0); break;
     case CR_ACT_PATCH:
@@ -245,8 +286,10 @@ static void do_acts(struct cr_arbiter *a)
 {
     struct cr_act t;
     while (cr_views_next(&a->views, &t)) act(a, &t);
-    if (a->views.disputed && !a->judge_at) a->judge_at = cr_clock() + JUDGE_MS * (second / 1000);
+    if (a->views.disputed && !a->judge_at)
+        a->judge_at = cr_clock() + cr_part_of(a->options.host_timeout, CR_TIME_TO_JUDGE);
     if (!a->views.disputed) a->judge_at = 0;
+    if (a->doubts && !a->views.disputed && !a->views.reconnected) forget_doubts(a);
 }
 
 /* ---- hearing */
@@ -379,9 +422,7 @@ static void hear(struct cr_arbiter *a, int rank, const struct cr_frame *f)
         cr_views_progress(&a->views, f->view, rank, f->collective);
         break;
     case CR_WORD_TELL: hear_tell(a, f); break;
-    case CR_WORD_COMPLAINT:
-        if (f->number < (uint64_t)a->options.ranks) cr_views_complaint(&a->views, f->view, rank, (int)f->number);
-        break;
+    case CR_WORD_COMPLAINT: hear_complaint(a, rank, f); break;
     case CR_WORD_DONE: cr_views_done(&a->views, rank); break;
     case CR_WORD_ERROR: hear_error(a, rank, f); break;
     default: break;
@@ -459,6 +500,7 @@ static void begin_if_ready(struct cr_arbiter *a, int64_t now)
         return;
     }
     a->begun = 1;
+    a->error = (struct cr_error){ .rank = -1 };
     if (a->options.events.began) a->options.events.began(a->options.events.user, here);
     cr_views_begin(&a->views);
     for (int i = 0; i < a->options.ranks && a->crew; i++)
@@ -467,10 +509,14 @@ static void begin_if_ready(struct cr_arbiter *a, int64_t now)
 
 static void look_at_clock(struct cr_arbiter *a, int64_t now)
 {
+    const int64_t most = cr_part_of(a->options.host_timeout, CR_SILENCE_OF_RANK);
     char reason[96];
-    snprintf(reason, sizeof reason, "no sign of life for %g s", a->options.host_timeout);
-    for (int i = 0; i < a->options.ranks; i++)
-        if (a->rank[i].frames && now - a->rank[i].heard > (int64_t)(a->options.host_timeout * 1e9)) lose(a, i, reason);
+    for (int i = 0; i < a->options.ranks; i++) {
+        const int64_t silence = now - a->rank[i].heard;
+        if (!a->rank[i].frames || silence < most) continue;
+        snprintf(reason, sizeof reason, "no sign of life for %.1f s", (double)silence * 1e-9);
+        lose(a, i, reason);
+    }
     if (a->judge_at && now >= a->judge_at) {
         a->judge_at = 0;
         cr_views_judge(&a->views);
@@ -492,8 +538,11 @@ static void turn(struct cr_arbiter *a, struct pollfd *p)
 {
     const int n = a->options.ranks;
     int64_t deadline = cr_clock() + CR_PULSE_MS * (second / 1000);
+    if (a->judge_at && a->judge_at < deadline) deadline = a->judge_at;
+    const int64_t most = cr_part_of(a->options.host_timeout, CR_SILENCE_OF_RANK);
     for (int i = 0; i < n; i++) {
         struct cr_frames *f = a->rank[i].frames;
+        if (f && a->rank[i].heard + most < deadline) deadline = a->rank[i].heard + most;
         p[i] = (struct pollfd){ .fd = f ? cr_frames_fd(f) : -1,
                                 .events = (short)(POLLIN | (f && cr_frames_waiting(f) ? POLLOUT : 0)) };
     }

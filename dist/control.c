@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+int64_t cr_part_of(double host_timeout, int percent)
+{
+    return (int64_t)(host_timeout * percent * 1e7);
+}
+
 static void put_address(struct cr_writer *w, const struct cr_address *a)
 {
     char text[CR_ADDRESS_TEXT];

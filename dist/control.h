@@ -33,7 +33,7 @@ enum cr_word {
     CR_WORD_SAVE,      /* has come to a checkpoint. payload: the state, from the first member; else empty */
     CR_WORD_PULSE,     /* collective: committed; number: step << 8 | enum cr_phase */
     CR_WORD_TELL,      /* number: key; payload: the event */
-    CR_WORD_COMPLAINT, /* number: rank that cannot be reached; payload: why */
+    CR_WORD_COMPLAINT, /* number: ms since it was heard of << 32 | rank that cannot be reached; payload: why */
     CR_WORD_DONE,      /* has committed the last collective */
     CR_WORD_ERROR,     /* cannot go on. number: enum cr_err; payload: why */
     CR_WORDS
@@ -41,6 +41,12 @@ enum cr_word {
 
 /* ms between pulses of a rank to the arbiter and between neighbours, and between pings of the arbiter. */
 enum { CR_PULSE_MS = 100, CR_PING_MS = 500 };
+/* How --host-timeout is spent, in parts of a hundred. Silent to the arbiter for most of it, a rank is lost. Two members
+ * that do not hear each other get a second chance within the same time: silence, new connections, and a moment for the
+ * complaints of others to come. */
+enum { CR_SILENCE_OF_RANK = 90, CR_SILENCE_OF_LINK = 35, CR_TIME_TO_CONNECT = 45, CR_TIME_TO_JUDGE = 10 };
+/* That part of it, in ns. */
+int64_t cr_part_of(double host_timeout, int percent);
 /* A frame's greatest payload: a state or a file of the data set. */
 #define CR_FRAME_MOST (UINT64_C(1) << 36)
 

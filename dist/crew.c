@@ -17,6 +17,7 @@ struct hand {
     struct cr_child child;
     uint32_t incarnation;
     int running, told;         /* ended() has been called for this incarnation */
+    int64_t started;           /* ns */
     int64_t start_at;          /* ns; 0 = nothing planned */
     int failures;              /* in a row: decides the back-off */
     char line[LINE];           /* the one in the making */
@@ -63,6 +64,7 @@ static void start_now(struct cr_crew *c, int rank)
     if (h->running) cr_launch_stop(&h->child, 0);
     h->child = (struct cr_child){ .input = -1, .output = -1 };
     h->incarnation++;
+    h->started = cr_clock();
     h->start_at = 0;
     h->told = 0;
     h->length = 0;
@@ -83,20 +85,16 @@ void cr_crew_start(struct cr_crew *c, int rank)
 void cr_crew_restart(struct cr_crew *c, int rank)
 {
     struct hand *h = &c->hand[rank];
-    const int doublings = h->failures < 6 ? h->failures : 6;
-    const int64_t wait = second << doublings;
+    const int64_t now = cr_clock(), most = 60 * second;
+    if (now - h->started > most) h->failures = 0;
+    const int64_t wait = second << (h->failures < 6 ? h->failures : 6);
     h->failures++;
-    h->start_at = cr_clock() + (wait < 60 * second ? wait : 60 * second);
+    h->start_at = now + (wait < most ? wait : most);
 }
 
 uint32_t cr_crew_incarnation(const struct cr_crew *c, int rank)
 {
     return c->hand[rank].incarnation;
-}
-
-void cr_crew_settled(struct cr_crew *c, int rank)
-{
-    c->hand[rank].failures = 0;
 }
 
 void cr_crew_kill(struct cr_crew *c, int rank)

@@ -25,12 +25,11 @@ struct cr_crew *cr_crew_new(const struct cr_crew_options *o);
 /* End every process: close its input, wait two seconds in all, kill. */
 void cr_crew_free(struct cr_crew *c);
 
-/* Start rank with its next incarnation, at once or after its back-off (1, 2, 4 ... 60 s). */
+/* Start rank with its next incarnation, at once or after its back-off: 1, 2, 4 ... 60 s, and 1 again when it had run
+ * for a minute. A host that is lost again and again must not hold up the others for most of the time. */
 void cr_crew_start(struct cr_crew *c, int rank);
 void cr_crew_restart(struct cr_crew *c, int rank);
 uint32_t cr_crew_incarnation(const struct cr_crew *c, int rank);
-/* The rank has done well: its next back-off is the first one again. */
-void cr_crew_settled(struct cr_crew *c, int rank);
 /* Kill the process of a rank that is out. */
 void cr_crew_kill(struct cr_crew *c, int rank);
 /* Is its process running? */

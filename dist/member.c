@@ -3,6 +3,7 @@
 #include "dist/member.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -144,7 +145,7 @@ static void complain(struct cr_member *m, int about, const struct cr_error *why)
 {
     const uint32_t view = atomic_load(&m->adopted);
     /* Who closed a connection may only be a little ahead of us in leaving this view. */
-    const struct timespec until = in_ms(100);
+    const struct timespec until = in_ms(why->code == CR_E_TIMEOUT ? 0 : 100);
     m->parked = 1;
     while (m->prepared == view && !m->gone && !m->leave)
         if (pthread_cond_timedwait(&m->changed, &m->lock, &until) != 0) break;
@@ -152,7 +153,7 @@ static void complain(struct cr_member *m, int about, const struct cr_error *why)
     m->broken = view;
     if (m->prepared != view) return;
     if (about >= 0)
-        member_say(m, CR_WORD_COMPLAINT, view, m->committed, (uint64_t)about, why->text, strlen(why->text));
+        member_complain(m, about, 0, why->text);
     else /* no other member's doing */
         member_say(m, CR_WORD_ERROR, view, m->committed, why->code, why->text, strlen(why->text));
 }
@@ -294,6 +295,14 @@ struct cr_comm *cr_member_comm(struct cr_member *m)
 
 /* ---- joining */
 
+/* Has the launcher gone while we look for it? */
+static int is_abandoned(void *member)
+{
+    const struct cr_member *m = member;
+    struct pollfd p = { .fd = m->options.lifeline, .events = POLLIN };
+    return poll(&p, 1, 0) > 0; /* nobody writes to it: this is its end */
+}
+
 static int dial_arbiter(struct cr_member *m, struct cr_error *e)
 {
     const int64_t deadline = cr_clock() + (int64_t)(m->options.dial_seconds * 1e9);
@@ -301,9 +310,10 @@ static int dial_arbiter(struct cr_member *m, struct cr_error *e)
     m->hello = (struct cr_hello){ .common = m->options.common, .channel = CR_CHANNEL_CONTROL, .rank = m->options.rank,
                                   .to = CR_RANK_ARBITER, .incarnation = m->options.incarnation };
     int rc;
-    while ((rc = cr_dial(&c, m->options.arbiter, m->options.arbiters, &m->key, &m->hello, deadline, NULL, NULL, e)) < 0) {
+    while ((rc = cr_dial(&c, m->options.arbiter, m->options.arbiters, &m->key, &m->hello, deadline, is_abandoned, m,
+                         e)) < 0) {
         /* without a launcher, the arbiter may start later than we do */
-        if (rc != -CR_E_PEER || cr_clock() + 200000000 > deadline) return rc;
+        if (rc != -CR_E_PEER || is_abandoned(m) || cr_clock() + 200000000 > deadline) return rc;
         nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
     }
     m->arbiter = cr_frames_new(&c, CR_FRAME_MOST);
@@ -339,6 +349,7 @@ static void tear_down(struct cr_member *m)
     if (m->control_runs) {
         pthread_mutex_lock(&m->lock);
         m->leave = 1;
+        pthread_cond_broadcast(&m->changed);
         pthread_mutex_unlock(&m->lock);
         member_wake(m);
         pthread_join(m->control, NULL);
@@ -419,8 +430,8 @@ int cr_member_need_files(struct cr_member *m, int (*take)(void *user, const char
     return rc;
 }
 
-int cr_member_enter(struct cr_member *m, long threads, const char *isa, const void **state, size_t *size,
-                    struct cr_error *e)
+int cr_member_enter(struct cr_member *m, long threads, const char *isa, double host_timeout, const void **state,
+                    size_t *size, struct cr_error *e)
 {
     struct cr_card card = { .threads = threads };
     struct cr_writer w = { 0 };
@@ -430,6 +441,7 @@ int cr_member_enter(struct cr_member *m, long threads, const char *isa, const vo
     cr_card_put(&w, &card);
     int rc = w.failed ? cr_fail(e, CR_E_NOMEM, "out of memory for what a rank says of itself") : 0;
     pthread_mutex_lock(&m->lock);
+    m->host_timeout = host_timeout;
     if (rc == 0) member_say(m, CR_WORD_ABLE, 0, 0, 0, w.bytes, w.size);
     free(w.bytes);
     while (rc == 0 && !(m->entered && m->started == m->prepared && m->started)) {

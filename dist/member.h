@@ -2,11 +2,11 @@
  *
  *     m = cr_member_open(&options, &brief, &size, e);      dial the arbiter; the heartbeat begins
  *     ... look for the data; cr_member_need_files when it is missing ...
- *     cr_member_enter(m, threads, &state, &size, e);       wait to be taken in
+ *     cr_member_enter(m, ..., &state, &size, e);           wait to be taken in
  *     rc = cr_part_run(state, ..., cr_member_comm(m), ...) core's business
  *     cr_member_close(m, rc, e);                           wait until all have the last collective
  *
- * A small control thread answers the arbiter and the neighbours while the calling thread computes. */
+ * A small control thread answers the arbiter and other members while the calling thread computes. */
 #ifndef CR_DIST_MEMBER_H
 #define CR_DIST_MEMBER_H
 
@@ -22,11 +22,11 @@ struct cr_member_options {
     int arbiters;
     const struct cr_address *only;    /* --no-auth: listen on this route alone; or NULL */
     int lifeline;                     /* a descriptor whose end of file means that the launcher is gone; -1 = none */
-    double host_timeout;              /* seconds of silence that make a host suspect [2] */
     double dial_seconds;              /* how long the arbiter may take to be there [5] */
     int spin;                         /* may wait by spinning, briefly */
     /* The arbiter is lost: put the state somewhere safe on this host. Called at most once, on either thread; with
-     * hurry != 0 the computing thread cannot be waited for and the process must end in the call. */
+     * hurry != 0 the computing thread cannot be waited for and the process must end in the call; state may be NULL
+     * then: there is none yet. */
     void (*orphan)(void *user, const void *state, size_t size, const struct cr_error *why, int hurry);
     void *user;
 };
@@ -43,9 +43,9 @@ int cr_member_need_files(struct cr_member *m, int (*take)(void *user, const char
                                                           struct cr_error *e), void *user, struct cr_error *e);
 
 /* Say that this rank can work, and wait to be taken into a view. *state is the run's state (owned by the member, valid
- * until close). threads, isa: for the arbiter's table. */
-int cr_member_enter(struct cr_member *m, long threads, const char *isa, const void **state, size_t *size,
-                    struct cr_error *e);
+ * until close). threads, isa: for the arbiter's table; host_timeout: --host-timeout, the same on all ranks. */
+int cr_member_enter(struct cr_member *m, long threads, const char *isa, double host_timeout, const void **state,
+                    size_t *size, struct cr_error *e);
 
 /* The collectives; valid until close. */
 struct cr_comm *cr_member_comm(struct cr_member *m);

@@ -27,6 +27,12 @@ void member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t 
     member_wake(m);
 }
 
+void member_complain(struct cr_member *m, int about, int64_t silence, const char *why)
+{
+    const uint64_t ms = (uint64_t)silence / 1000000;
+    member_say(m, CR_WORD_COMPLAINT, m->started, m->committed, ms << 32 | (uint64_t)about, why, strlen(why));
+}
+
 static void *copy(const struct cr_frame *f)
 {
     void *bytes = malloc(f->size ? f->size : 1);
@@ -98,6 +104,7 @@ static void start(struct cr_member *m, const struct cr_frame *f)
     m->roster = roster;
     m->prepared = m->started = f->view;
     atomic_store(&m->announced, f->view);
+    member_drop_pulses(m);
 }
 
 static void fail(struct cr_member *m, const struct cr_frame *f)
@@ -153,27 +160,26 @@ static int hear_all(struct cr_member *m)
     return rc < 0 ? rc : 0;
 }
 
-/* ---- neighbours */
+/* ---- other members */
 
 static void welcome(void *member, struct cr_connection *c)
 {
     struct cr_member *m = member;
-    const int known = c->theirs.channel == CR_CHANNEL_DATA || c->theirs.channel == CR_CHANNEL_PULSE;
+    const struct cr_hello *h = &c->theirs;
     int slot = 0;
     pthread_mutex_lock(&m->lock);
+    /* who is told of a view first dials first */
+    const int expected = h->to == m->options.rank && h->view >= m->started;
     while (slot < MEMBER_INCOMING && m->incoming[slot].used) slot++;
-    if (known && slot < MEMBER_INCOMING && c->theirs.to == m->options.rank && c->theirs.view >= m->started) {
+    if (expected && h->channel == CR_CHANNEL_PULSE) {
+        member_add_pulse(m, c, h->rank, h->view);
+    } else if (expected && h->channel == CR_CHANNEL_DATA && slot < MEMBER_INCOMING) {
         m->incoming[slot] = (struct incoming){ .used = 1, .connection = *c };
         pthread_cond_broadcast(&m->changed);
     } else {
         cr_connection_close(c);
     }
     pthread_mutex_unlock(&m->lock);
-}
-
-static void complain(struct cr_member *m, int about, const char *why)
-{
-    member_say(m, CR_WORD_COMPLAINT, m->started, m->committed, (uint64_t)about, why, strlen(why));
 }
 
 static void hear_pulse(struct pulse_link *p)
@@ -183,24 +189,25 @@ static void hear_pulse(struct pulse_link *p)
     if (rc > 0) p->heard = cr_clock();
     while (cr_frames_next(p->frames, &f, NULL) > 0) continue;
     if (rc >= 0) return;
-    /* Closed: the neighbour left this view or is gone. If it lives and is cut off, the data links say so. */
+    /* Closed: that member left this view or is gone. If it lives and is cut off, the data links say so. */
     cr_frames_free(p->frames);
     p->frames = NULL;
 }
 
 static void send_pulses(struct cr_member *m, int64_t now)
 {
-    const int64_t silence = (int64_t)(m->options.host_timeout * 1e9);
+    const int64_t most = cr_part_of(m->host_timeout, CR_SILENCE_OF_LINK);
     member_say(m, CR_WORD_PULSE, m->started, m->committed, m->step << 8 | (uint64_t)m->phase, NULL, 0);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < MEMBER_PEERS; i++) {
         struct pulse_link *p = &m->pulse[i];
         if (!p->frames) continue;
         const struct cr_frame f = { .kind = CR_WORD_PULSE, .collective = m->committed, .number = m->phase };
         cr_frames_put(p->frames, &f, NULL);
         cr_frames_flush(p->frames, NULL);
-        if (now - p->heard < silence || p->complained) continue;
+        const int64_t silence = now - p->heard;
+        if (silence < most || p->complained || p->view != m->started || m->started != m->prepared) continue;
         p->complained = 1;
-        if (m->started == m->prepared) complain(m, p->rank, "no sign of life between neighbours");
+        member_complain(m, p->rank, silence, "no sign of life");
     }
 }
 
@@ -220,8 +227,10 @@ static void save_orphan(struct cr_member *m)
     pthread_cond_broadcast(&m->changed);
     while (!m->parked)
         if (pthread_cond_timedwait(&m->changed, &m->lock, &until) != 0) break;
-    if (m->parked || !m->entered || !m->comm.snapshot || !m->settled) return;
-    if (m->comm.snapshot(m->comm.run, &bytes, &size, &e) < 0) return;
+    while (!m->settled && !m->parked && !m->leave) /* a message is being applied: no long work */
+        pthread_cond_wait(&m->changed, &m->lock);
+    if (m->parked || m->leave) return;
+    if (!m->comm.snapshot || m->comm.snapshot(m->comm.run, &bytes, &size, &e) < 0) bytes = NULL, size = 0;
     m->options.orphan(m->options.user, bytes, size, &m->why, 1);
     free(bytes);
 }
@@ -237,15 +246,15 @@ static void watch_lifeline(struct cr_member *m)
 /* One turn: wait, hear, say. With the lock, but for the wait and the door. */
 static void turn(struct cr_member *m, int64_t *next_pulse)
 {
-    struct pollfd p[CR_DOOR_PENDING + 8];
-    enum { ARBITER, WAKE, LIFELINE, PULSES, DOOR = PULSES + 2 };
+    enum { ARBITER, WAKE, LIFELINE, PULSES, DOOR = PULSES + MEMBER_PEERS };
+    struct pollfd p[DOOR + CR_DOOR_PENDING + 1];
     int64_t deadline = *next_pulse;
-    const short flush = cr_frames_waiting(m->arbiter) ? POLLOUT : 0;
-    p[ARBITER] = (struct pollfd){ .fd = cr_frames_fd(m->arbiter), .events = (short)((m->file.there ? 0 : POLLIN) | flush) };
+    const int hear = m->file.there ? 0 : POLLIN, flush = cr_frames_waiting(m->arbiter) ? POLLOUT : 0;
+    p[ARBITER] = (struct pollfd){ .fd = cr_frames_fd(m->arbiter), .events = (short)(hear | flush) };
     p[WAKE] = (struct pollfd){ .fd = m->wake[0], .events = POLLIN };
     p[LIFELINE] = (struct pollfd){ .fd = m->options.lifeline, .events = POLLIN };
-    struct cr_frames *pulse[2];
-    for (int i = 0; i < 2; i++) {
+    struct cr_frames *pulse[MEMBER_PEERS];
+    for (int i = 0; i < MEMBER_PEERS; i++) {
         pulse[i] = m->pulse[i].frames;
         p[PULSES + i] = (struct pollfd){ .fd = pulse[i] ? cr_frames_fd(pulse[i]) : -1, .events = POLLIN };
     }
@@ -261,7 +270,7 @@ static void turn(struct cr_member *m, int64_t *next_pulse)
     }
     if (p[LIFELINE].revents) watch_lifeline(m);
     if (!m->gone && hear_all(m) < 0 && !m->leave) m->gone = 1;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < MEMBER_PEERS; i++)
         if (pulse[i] && m->pulse[i].frames == pulse[i]) hear_pulse(&m->pulse[i]);
     const int64_t now = cr_clock();
     if (now >= *next_pulse) {

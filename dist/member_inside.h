@@ -10,8 +10,12 @@
 #include "dist/deal.h"
 #include "dist/door.h"
 #include "dist/member.h"
+#include "dist/ways.h"
 
-enum { MEMBER_INCOMING = 64 }; /* connections of others that wait to be used */
+enum {
+    MEMBER_INCOMING = 64,                /* connections of others that wait to be used */
+    MEMBER_PEERS = CR_DOUBLING_PEERS + 2 /* those that the all-reduce names, at most */
+};
 
 /* A connection that another member made to our door. */
 struct incoming {
@@ -19,10 +23,12 @@ struct incoming {
     struct cr_connection connection;
 };
 
-/* The heartbeat between neighbours. */
+/* The heartbeat between two members that exchange data: a link that is cut shows by it alone, for that data does not
+ * come is no reason to suspect anybody. */
 struct pulse_link {
     struct cr_frames *frames; /* NULL = none */
     int rank;
+    uint32_t view;
     int64_t heard;            /* ns */
     int complained;
 };
@@ -52,6 +58,7 @@ struct cr_member {
 
     /* views */
     struct cr_roster roster;      /* of the view started last */
+    double host_timeout;          /* seconds */
     uint32_t prepared, started;   /* numbers announced and begun by the arbiter */
     atomic_uint adopted;          /* the one the computing thread works in */
     atomic_uint announced;        /* = prepared, for those without the lock */
@@ -69,7 +76,7 @@ struct cr_member {
     /* connections to members */
     struct cr_door *door;         /* control thread's own */
     struct incoming incoming[MEMBER_INCOMING];
-    struct pulse_link pulse[2];   /* to the neighbours before and after */
+    struct pulse_link pulse[MEMBER_PEERS];
     struct cr_transport *transport; /* computing thread's own, but for cancel; NULL = not connected in this view */
 
     /* messages: two take turns */
@@ -80,18 +87,22 @@ struct cr_member {
     struct cr_deal deal;
 };
 
-/* Queue a frame for the arbiter. With the lock. */
+/* Queue a frame for the arbiter; the same for a complaint about the view started last. With the lock. */
 void member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective, uint64_t number,
                 const void *payload, size_t size);
+void member_complain(struct cr_member *m, int about, int64_t silence, const char *why);
 void member_wake(struct cr_member *m);
 
 /* member_control.c: the thread, until m->leave or m->gone and then until told. */
 void *member_control(void *member);
 
-/* member_links.c, on the computing thread, without the lock: connect to the peers of the adopted view. 0, or negative and
- * *about = the rank that could not be reached. */
+/* member_links.c, on the computing thread, without the lock: connect to the peers of the adopted view. 0, or negative
+ * and *about = the rank that could not be reached. */
 int member_connect(struct cr_member *m, int *about, struct cr_error *e);
-/* Drop all connections to members. With the lock. */
+/* Drop all connections to members of views before the one started last. With the lock. */
 void member_disconnect(struct cr_member *m);
+/* The heartbeats. Both with the lock; the connection is taken over, and closed when there is no room. */
+void member_add_pulse(struct cr_member *m, struct cr_connection *c, int rank, uint32_t view);
+void member_drop_pulses(struct cr_member *m);
 
 #endif
