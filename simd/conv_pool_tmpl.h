@@ -22,6 +22,19 @@ struct winner {
     lane_bits lower, right;
 };
 
+/* The greatest of a cell's four values, in (y, x) order, and which it is: a later one only if greater. */
+static inline __attribute__((always_inline)) vf cell_winner(const vf value[4], struct winner *won)
+{
+    const vm second = vf_gt(value[1], value[0]);
+    vf max = vf_select(second, value[1], value[0]);
+    const vm third = vf_gt(value[2], max);
+    max = vf_select(third, value[2], max);
+    const vm fourth = vf_gt(value[3], max);
+    won->lower = (lane_bits)vm_bits(vm_or(third, fourth));
+    won->right = (lane_bits)vm_bits(vm_or(vm_without(second, third), fourth));
+    return vf_select(fourth, value[3], max);
+}
+
 enum { CELL_C = TILE_C * TILE_X / 4 }; /* channels of a tile of cells: as many registers as other tiles */
 
 /* What a tile of cells reads and writes; strides in floats. Windows begin two pixels apart. */
@@ -59,18 +72,7 @@ static inline __attribute__((always_inline)) void cell_body(const int tc, const 
         }
     }
     UNROLL for (int c = 0; c < tc; c++)
-    {
-        const vm second = vf_gt(acc[c][1], acc[c][0]);
-        vf max = vf_select(second, acc[c][1], acc[c][0]);
-        const vm third = vf_gt(acc[c][2], max);
-        max = vf_select(third, acc[c][2], max);
-        const vm fourth = vf_gt(acc[c][3], max);
-        vf_store(y + (size_t)c * p->y_channel, vf_select(fourth, acc[c][3], max));
-        won[(size_t)c * p->won_channel] = (struct winner){
-            .lower = (lane_bits)vm_bits(vm_or(third, fourth)),
-            .right = (lane_bits)vm_bits(vm_or(vm_without(second, third), fourth)),
-        };
-    }
+        vf_store(y + (size_t)c * p->y_channel, cell_winner(acc[c], won + (size_t)c * p->won_channel));
 }
 
 typedef void cell_fn(const struct cells *p, const float *x, const float *w, const float *bias, float *y,

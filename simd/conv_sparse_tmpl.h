@@ -108,42 +108,76 @@ static void spike_all_rows(int rows, struct spikes spikes, size_t count, const f
     }
 }
 
+/* The chains of all taps while samples pass by: rows of windows in pieces, then the bias, for each channel and lane. */
+struct sparse_weight {
+    struct canvas v;
+    size_t image;           /* floats of a sample's canvas */
+    int lanes, split, rows;
+    size_t per_channel, chains;
+    float *acc, *canvas;
+    size_t *row;            /* where each piece begins in the canvas */
+    float *end;             /* of the scratch it uses */
+};
+
+static struct sparse_weight sparse_weight_in(const struct cr_conv *c, struct cr_samples s, float *scratch)
+{
+    struct sparse_weight k = { .v = canvas_of(c), .lanes = imin(s.n, 16), .split = pieces(c), .acc = scratch };
+    k.image = (size_t)c->in_c * k.v.plane;
+    k.rows = c->in_c * c->kh * k.split;
+    k.per_channel = (size_t)(k.rows + 1) * VL;
+    k.chains = (size_t)c->out_c * k.per_channel;
+    k.canvas = k.acc + (size_t)k.lanes * k.chains;
+    k.row = (size_t *)(void *)(k.canvas + (k.image + VL + 15) / 16 * 16);
+    k.end = (float *)(void *)(k.row + (k.rows + 7) / 8 * 8);
+    size_t *row = k.row;
+    for (size_t i = 0; i < (size_t)c->in_c; i++)
+        for (size_t ky = 0; ky < (size_t)c->kh; ky++)
+            for (size_t piece = 0; piece < (size_t)k.split; piece++)
+                *row++ = i * k.v.plane + ky * k.v.width + piece * VL;
+    put_zeros(k.acc, (size_t)k.lanes * k.chains);
+    return k;
+}
+
+/* The next sample's x. */
+static void sparse_weight_sample(const struct cr_conv *c, const struct sparse_weight *k, const float *x)
+{
+    copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, all_round(c), x, (size_t)(c->in_h * c->in_w), k->canvas);
+    put_zeros(k->canvas + k->image, VL);
+}
+
+/* The spikes of channel o of sample i. */
+static void sparse_weight_add(const struct sparse_weight *k, int i, int o, struct spikes spikes, size_t count)
+{
+    spike_all_rows(k->rows, spikes, count, k->canvas, k->row,
+                   k->acc + (size_t)(i % 16) * k->chains + (size_t)o * k->per_channel);
+}
+
+static void sparse_weight_out(const struct cr_conv *c, const struct sparse_weight *k, float *dw, float *db)
+{
+    single_tree(k->acc, k->chains, k->lanes);
+    const float *chain = k->acc;
+    for (int o = 0; o < c->out_c; o++) {
+        for (int row = 0; row < c->in_c * c->kh; row++, dw += c->kw)
+            for (int kx = 0; kx < c->kw; kx += VL, chain += VL)
+                vf_store_n(dw + kx, vf_load(chain), imin(VL, c->kw - kx));
+        db[o] = *chain;
+        chain += VL;
+    }
+}
+
 static void sparse_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
                                    float *dw, float *db, float *scratch)
 {
-    const struct canvas v = canvas_of(c);
-    const size_t positions = (size_t)c->out_h * (size_t)c->out_w, image = (size_t)c->in_c * v.plane;
-    const int lanes = imin(s.n, 16), split = pieces(c), rows = c->in_c * c->kh * split;
-    const size_t per_channel = (size_t)(rows + 1) * VL; /* taps, then the bias */
-    const size_t chains = (size_t)c->out_c * per_channel;
-    float *const acc = scratch;
-    float *const canvas = acc + (size_t)lanes * chains;
-    size_t *const row = (size_t *)(void *)(canvas + (image + VL + 15) / 16 * 16);
-    const struct spikes spikes = spikes_in((float *)(void *)(row + (rows + 7) / 8 * 8), positions);
+    const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
+    const struct sparse_weight k = sparse_weight_in(c, s, scratch);
+    const struct spikes spikes = spikes_in(k.end, positions);
 
-    for (int r = 0; r < rows; r++)
-        row[r] = (size_t)(r / split / c->kh) * v.plane + (size_t)(r / split % c->kh) * v.width +
-                 (size_t)(r % split * VL);
-    put_zeros(acc, (size_t)lanes * chains);
-    for (int i = 0; i < s.n; i++) {
-        const float *const in = x + (size_t)i * (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
-        copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, all_round(c), in, (size_t)(c->in_h * c->in_w), canvas);
-        put_zeros(canvas + image, VL);
-        for (int o = 0; o < c->out_c; o++) {
-            float *const chain = acc + (size_t)(i % 16) * chains + (size_t)o * per_channel;
-            const size_t n = find_spikes(c, v, dy + ((size_t)i * (size_t)c->out_c + (size_t)o) * positions, spikes);
-            spike_all_rows(rows, spikes, n, canvas, row, chain);
-        }
+    for (int i = 0; i < s.n; i++, x += (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w) {
+        sparse_weight_sample(c, &k, x);
+        for (int o = 0; o < c->out_c; o++, dy += positions)
+            sparse_weight_add(&k, i, o, spikes, find_spikes(c, k.v, dy, spikes));
     }
-    single_tree(acc, chains, lanes);
-    for (int o = 0; o < c->out_c; o++) {
-        const float *const chain = acc + (size_t)o * per_channel;
-        for (int r = 0; r < rows; r++) {
-            const int kx = r % split * VL, n = imin(VL, c->kw - kx);
-            vf_store_n(dw + (size_t)(o * c->in_c * c->kh + r / split) * (size_t)c->kw + kx, vf_load(chain + r * VL), n);
-        }
-        db[o] = chain[(size_t)rows * VL];
-    }
+    sparse_weight_out(c, &k, dw, db);
 }
 
 /* dx[at + tap][0..VL) += g * w[tap] for the taps of a window, VL input channels. Strides in floats. */
@@ -157,31 +191,79 @@ static inline void spike_patch(const struct cr_conv *c, size_t row, size_t pixel
     }
 }
 
+/* The same for windows of side x side and pixels of VL floats, which the compiler unrolls. */
+static inline __attribute__((always_inline)) void spike_square(const int side, size_t row, float g, const float *w,
+                                                               float *dx)
+{
+    const vf gv = vf_set1(g);
+    UNROLL for (int ky = 0; ky < side; ky++, dx += row)
+        UNROLL for (int kx = 0; kx < side; kx++)
+        {
+            float *const to = dx + kx * VL;
+            vf_store(to, vf_fma(vf_load(w + (ky * side + kx) * VL), gv, vf_load(to)));
+        }
+}
+
+/* One sample's dx, and all weights: input channels side by side. */
+struct sparse_input {
+    struct canvas v;
+    size_t area, pixel;     /* taps of a window; floats of a pixel */
+    float *canvas;          /* (bordered y, x, channel) */
+    float *packed;          /* (out channel, tap, channel) */
+    float *end;             /* of the scratch it uses */
+};
+
+static struct sparse_input sparse_input_in(const struct cr_conv *c, const float *w, float *scratch)
+{
+    struct sparse_input k = { .v = canvas_of(c), .area = (size_t)c->kh * (size_t)c->kw, .canvas = scratch };
+    k.pixel = ((size_t)c->in_c + VL - 1) / VL * VL;
+    k.packed = k.canvas + k.v.plane * k.pixel;
+    k.end = k.packed + (size_t)c->out_c * k.area * k.pixel;
+    for (int o = 0; o < c->out_c; o++)
+        turn(c->in_c, k.area, w + (size_t)o * (size_t)c->in_c * k.area, k.area,
+             k.packed + (size_t)o * k.area * k.pixel, k.pixel, 1);
+    return k;
+}
+
+static void sparse_input_sample(const struct sparse_input *k) { put_zeros(k->canvas, k->v.plane * k->pixel); }
+
+/* The spikes of channel o. */
+static void sparse_input_add(const struct cr_conv *c, const struct sparse_input *k, int o, struct spikes spikes,
+                             size_t count)
+{
+    const float *const w = k->packed + (size_t)o * k->area * k->pixel;
+    const size_t row = k->v.width * k->pixel;
+    for (size_t i = 0; i < count; i++) {
+        float *const to = k->canvas + (size_t)spikes.at[i] * k->pixel;
+        if (k->pixel == VL && c->kh == 5 && c->kw == 5)
+            spike_square(5, row, spikes.g[i], w, to);
+        else if (k->pixel == VL && c->kh == 3 && c->kw == 3)
+            spike_square(3, row, spikes.g[i], w, to);
+        else
+            for (size_t part = 0; part < k->pixel; part += VL)
+                spike_patch(c, row, k->pixel, spikes.g[i], w + part, to + part);
+    }
+}
+
+static void sparse_input_out(const struct cr_conv *c, const struct sparse_input *k, float *dx)
+{
+    for (int y = 0; y < c->in_h; y++)
+        turn(c->in_w, (size_t)c->in_c, k->canvas + ((size_t)(y + c->pad) * k->v.width + (size_t)c->pad) * k->pixel,
+             k->pixel, dx + (size_t)(y * c->in_w), (size_t)(c->in_h * c->in_w), 0);
+}
+
 static void sparse_backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
                                   float *dx, float *scratch)
 {
-    const struct canvas v = canvas_of(c);
-    const size_t positions = (size_t)c->out_h * (size_t)c->out_w, area = (size_t)c->kh * (size_t)c->kw;
-    const size_t plane = (size_t)c->in_h * (size_t)c->in_w;
-    const size_t pixel = ((size_t)c->in_c + VL - 1) / VL * VL; /* input channels side by side */
-    float *const canvas = scratch;                             /* (bordered y, x, channel) */
-    float *const packed = canvas + v.plane * pixel;            /* (out channel, tap, channel) */
-    const struct spikes spikes = spikes_in(packed + (size_t)c->out_c * area * pixel, positions);
+    const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
+    const struct sparse_input k = sparse_input_in(c, w, scratch);
+    const struct spikes spikes = spikes_in(k.end, positions);
 
-    for (int o = 0; o < c->out_c; o++)
-        turn(c->in_c, area, w + (size_t)o * (size_t)c->in_c * area, area, packed + (size_t)o * area * pixel, pixel, 1);
-    for (int i = 0; i < s.n; i++, dx += (size_t)c->in_c * plane) {
-        put_zeros(canvas, v.plane * pixel);
-        for (int o = 0; o < c->out_c; o++, dy += positions) {
-            const size_t n = find_spikes(c, v, dy, spikes);
-            for (size_t k = 0; k < n; k++)
-                for (size_t part = 0; part < pixel; part += VL)
-                    spike_patch(c, v.width * pixel, pixel, spikes.g[k], packed + (size_t)o * area * pixel + part,
-                                canvas + (size_t)spikes.at[k] * pixel + part);
-        }
-        for (int y = 0; y < c->in_h; y++)
-            turn(c->in_w, (size_t)c->in_c, canvas + ((size_t)(y + c->pad) * v.width + (size_t)c->pad) * pixel, pixel,
-                 dx + (size_t)(y * c->in_w), plane, 0);
+    for (int i = 0; i < s.n; i++, dx += (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w) {
+        sparse_input_sample(&k);
+        for (int o = 0; o < c->out_c; o++, dy += positions)
+            sparse_input_add(c, &k, o, spikes, find_spikes(c, k.v, dy, spikes));
+        sparse_input_out(c, &k, dx);
     }
 }
 

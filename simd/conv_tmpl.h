@@ -18,6 +18,7 @@
 #if VL <= 8 /* rows of one sample are short */
 #include "simd/conv_single_tmpl.h"
 #include "simd/conv_sparse_tmpl.h"
+#include "simd/conv_pool_single_tmpl.h"
 #endif
 
 static void forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
@@ -64,8 +65,12 @@ static void backward_weight(const struct cr_conv *c, struct cr_samples s, const 
 
 const struct cr_conv_kernels CONV(cr_conv) = { forward, backward_input, backward_weight };
 
+/* One sample alone: where its gradients by weight are shorter from a list of winners, a quarter of the outputs. */
 static int pooled_fits(const struct cr_conv *c, struct cr_samples s)
 {
+#if VL <= 8
+    if (s.lanes == 1) return c->stride == 1 && c->kw >= 3 && c->out_h >= 2 && c->out_w >= 2;
+#endif
     if (s.lanes % VL) return SMALLER(cr_conv_pool).fits(c, s);
     return c->stride == 1 && c->out_h >= 2 && c->out_w >= 2;
 }
@@ -73,6 +78,12 @@ static int pooled_fits(const struct cr_conv *c, struct cr_samples s)
 static void pooled_forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
                            float *y, void *won, float *scratch)
 {
+#if VL <= 8
+    if (s.lanes == 1) {
+        pool_single_forward(c, s, x, w, b, y, won, scratch);
+        return;
+    }
+#endif
     if (s.lanes % VL)
         SMALLER(cr_conv_pool).forward(c, s, x, w, b, y, won, scratch);
     else
@@ -82,6 +93,12 @@ static void pooled_forward(const struct cr_conv *c, struct cr_samples s, const f
 static void pooled_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
                             const void *won, const float *w, float *dw, float *db, float *dx, float *scratch)
 {
+#if VL <= 8
+    if (s.lanes == 1) {
+        pool_single_backward(c, s, x, dy, won, w, dw, db, dx, scratch);
+        return;
+    }
+#endif
     if (s.lanes % VL)
         SMALLER(cr_conv_pool).backward(c, s, x, dy, won, w, dw, db, dx, scratch);
 #ifdef SELECT

@@ -1,18 +1,6 @@
 /* Max-pooling 2x2 with stride 2 for samples that do not lie side by side (lanes 1). Part of pool_tmpl.h. A vector holds
- * VL neighbouring windows: two vectors of a row give their left and their right values. */
-
-static inline int lesser(int a, int b) { return a < b ? a : b; }
-
-/* The four values of n <= VL windows, in (y, x) order. row: where the first begins; in_w: to the next row. */
-static inline void windows(const float *row, int in_w, int n, vf value[4])
-{
-    for (int y = 0; y < 2; y++, row += in_w) {
-        const vf a = n == VL ? vf_load(row) : vf_load_n(row, lesser(2 * n, VL));
-        const vf b = n == VL ? vf_load(row + VL) : 2 * n > VL ? vf_load_n(row + VL, 2 * n - VL) : vf_zero();
-        value[2 * y] = vf_even(a, b);
-        value[2 * y + 1] = vf_odd(a, b);
-    }
-}
+ * VL neighbouring windows. */
+#include "simd/pool_window_tmpl.h"
 
 static inline void single_forward_row(const float *x, int in_w, int n, float *y)
 {

@@ -14,6 +14,32 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Samples that do not lie side by side, sparse. Gradient by weight: chains in pieces of 4 or 8 taps, an image, an
+ * offset for each piece. By input: dx and w channels last. Both: a list of spikes. */
+static size_t bordered_plane(const struct cr_conv *c)
+{
+    return (size_t)(c->in_h + 2 * c->pad) * (size_t)(c->in_w + 2 * c->pad);
+}
+
+static size_t sparse_by_weight(const struct cr_conv *c, struct cr_samples s)
+{
+    const size_t lanes = s.n < 16 ? (size_t)s.n : 16;
+    const size_t pieces = (size_t)c->in_c * (size_t)c->kh * (((size_t)c->kw + 3) / 4);
+    const size_t words = sizeof(size_t) / sizeof(float);
+    return lanes * (size_t)c->out_c * (pieces + 1) * 8 + lines((size_t)c->in_c * bordered_plane(c) + LINE) +
+           words * lines(pieces + LINE);
+}
+
+static size_t sparse_by_input(const struct cr_conv *c)
+{
+    return (bordered_plane(c) + (size_t)c->out_c * (size_t)c->kh * (size_t)c->kw) * lines((size_t)c->in_c);
+}
+
+static size_t spikes(size_t positions)
+{
+    return 2 * lines(positions + LINE);
+}
+
 size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
 {
     const size_t lanes = (size_t)s.lanes, area = (size_t)c->kh * (size_t)c->kw;
@@ -32,19 +58,16 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t words = sizeof(size_t) / sizeof(float);
     const size_t dense = lanes16 * (in_c * area + 1) * channels + lines(positions * channels) +
                          words * lines(in_c * area + LINE) + in_c * plane;
-    /* Sparse: chains in pieces of 4 or 8 taps, an image, an offset for each piece, and spikes; or dx and w channels
-     * last, and spikes. */
-    const size_t pieces = in_c * (size_t)c->kh * (((size_t)c->kw + 3) / 4), spikes = 2 * lines(positions + LINE);
-    const size_t by_weight = lanes16 * out_c * (pieces + 1) * 8 + lines(in_c * plane + LINE) +
-                             words * lines(pieces + LINE);
-    const size_t by_input = (plane + out_c * area) * lines(in_c);
-    return lines(larger(packed + larger(forward, input), larger(dense, larger(by_weight, by_input) + spikes)));
+    const size_t sparse = larger(sparse_by_weight(c, s), sparse_by_input(c)) + spikes(positions);
+    return lines(larger(packed + larger(forward, input), larger(dense, sparse)));
 }
 
 size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s)
 {
-    const size_t dy = (size_t)(cr_groups(s) * c->out_c * c->out_h * c->out_w) * (size_t)s.lanes;
-    return lines(dy) + cr_conv_scratch(c, s);
+    const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
+    const size_t full = lines((size_t)(cr_groups(s) * s.lanes * c->out_c) * positions) + cr_conv_scratch(c, s);
+    if (s.lanes > 1) return full;
+    return lines(larger(full, sparse_by_weight(c, s) + sparse_by_input(c) + 2 * spikes(positions)));
 }
 
 size_t cr_linear_scratch(int in, int out, struct cr_samples s)
