@@ -12,6 +12,7 @@
 #include "apps/find.h"
 #include "apps/hosts_run.h"
 #include "apps/many.h"
+#include "apps/mpi_run.h"
 #include "apps/output.h"
 #include "apps/print_net.h"
 #include "apps/print_profile.h"
@@ -24,6 +25,7 @@
 #include "core/stop.h"
 #include "core/team.h"
 #include "core/trainer.h"
+#include "dist/mpi.h"
 #include "simd/kernels.h"
 
 enum { MAX_TRAIN_OPTIONS = 64 };
@@ -418,6 +420,13 @@ static int close_outputs(struct outputs *out, const struct train_args *a, int rc
     return close_file(out->file.out, a->log, "log", rc, e);
 }
 
+/* Ranks that an mpirun started talk over the MPI we were built with, unless a word of the command line is about TCP. */
+static int over_mpi(const struct train_args *a)
+{
+    const int started = a->world.size > 1 && strstr(a->world.starter, "MPI");
+    return started && cr_mpi_possible() && !a->many.key_file && !a->many.no_auth;
+}
+
 static int run_with(const struct train_args *a, const struct cr_train_options *o, const struct cr_net *net,
                     const struct cr_data *data, struct outputs *out, struct cr_train_result *result, struct cr_error *e)
 {
@@ -436,6 +445,8 @@ static int run_with(const struct train_args *a, const struct cr_train_options *o
     int rc;
     if (cr_remote_given(&a->remote))
         rc = cr_train_on_hosts(&hosts, o, net, data, &events, result, e);
+    else if (over_mpi(a))
+        rc = cr_train_over_mpi(o, net, data, &events, result, e);
     else if (a->world.size > 1)
         rc = cr_lead(&a->world, &a->many, o, net, data, &events, result, e);
     else
@@ -464,7 +475,7 @@ static int train(const struct train_args *a, const struct cr_recipe *recipe, con
     const int rc = run_with(a, &o, net, data, out, &result, e);
     if (rc == -CR_E_INTERRUPTED) say_how_to_go_on(e, argc, argv, &result);
     say_profile(a, out);
-    if (*result.reason) {
+    if (*result.reason && a->world.rank == 0) {
         const int status = rc < 0 ? cr_exit_status(e->code) : 0;
         if (!a->json && (rc == 0 || rc == -CR_E_INTERRUPTED)) cr_text_end(&out->text, &result);
         cr_log_end(&out->on_stdout, &result, status);
@@ -516,10 +527,15 @@ static int run(const struct cr_command *self, int argc, char **argv, struct cr_e
         cr_options_help(self, stdout);
     } else {
         if (rc == 0 && !cr_remote_given(&a.remote)) rc = cr_rendezvous_read(&a.world, e) < 0 ? -(int)e->code : 0;
-        if (rc == 0 && a.world.rank > 0) {
+        if (rc == 0 && a.world.rank > 0 && !over_mpi(&a)) {
             rc = follow(&a, &words, e);
             free(words.word);
             return rc;
+        }
+        if (a.world.rank > 0) { /* rank 0 has the terminal and the files */
+            a.log = a.trace = NULL;
+            a.json = 0;
+            a.quiet = 1;
         }
         if (rc == 0)
             rc = open_outputs(&out, &a, e);
