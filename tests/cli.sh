@@ -72,7 +72,7 @@ fails 2 "did you mean 'data get'?" data gte mnist
 fails 2 "needs NET DATA" train linear
 fails 2 "what to do with 'more'" train linear data more
 fails 2 "'--batchsize'.*did you mean --batch-size?" train linear data --batchsize 5
-fails 2 "unknown option '--hosts'" train linear data --hosts 5
+fails 2 "unknown option '--hostz'" train linear data --hostz 5
 fails 2 "unknown option '-z'" train linear data -z
 fails 2 "needs a value" train linear data --seed
 fails 2 "needs a value" train linear data --seed --json
