@@ -431,8 +431,9 @@ static int run_with(const struct train_args *a, const struct cr_train_options *o
                     const struct cr_data *data, struct outputs *out, struct cr_train_result *result, struct cr_error *e)
 {
     const int progress = !a->quiet && cr_progress_possible() && !(a->json && isatty(STDOUT_FILENO));
-    struct cr_tee tee = { .count = 1,
-                          .to = { { .warning = say_warning, .host = say_host, .progress = progress ? draw_progress : NULL } } };
+    const struct cr_train_events people = { .warning = say_warning, .host = say_host,
+                                            .progress = progress ? draw_progress : NULL };
+    struct cr_tee tee = { .count = 1, .to = { people } };
     if (!a->json && !a->quiet) tee.to[tee.count++] = cr_text_events(&out->text);
     if (out->on_stdout.out) tee.to[tee.count++] = cr_log_events(&out->on_stdout);
     if (out->file.out) tee.to[tee.count++] = cr_log_events(&out->file);

@@ -1,5 +1,5 @@
-/* The arbiter's desk in this program: it begins the run, shows what ranks report, and keeps what they save. The launcher
- * has it (apps/hosts_run.c), or rank 0 where another program starts the ranks (apps/env_run.c). */
+/* The arbiter's desk in this program: it begins the run, shows what ranks report, and keeps what they save. The
+ * launcher has it (apps/hosts_run.c), or rank 0 where another program starts the ranks (apps/env_run.c). */
 #ifndef CR_APPS_DESK_H
 #define CR_APPS_DESK_H
 

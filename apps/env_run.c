@@ -18,9 +18,9 @@ static const double patience = 60; /* seconds for all ranks to come */
 static int check_key(const struct cr_many *many, const struct cr_rendezvous *r, struct cr_error *e)
 {
     if (many->key_file || many->no_auth) return 0;
-    return cr_fail(e, CR_E_USAGE, "%s has started %d ranks, and they need a job key in common: give --key-file FILE (make one "
-                   "with: umask 077; od -An -tx1 -N32 /dev/urandom | tr -d ' \\n' >FILE), or --no-auth on a network you "
-                   "trust", r->starter, r->size);
+    return cr_fail(e, CR_E_USAGE, "%s has started %d ranks, and they need a job key in common: give --key-file FILE "
+                   "(make one with: umask 077; od -An -tx1 -N32 /dev/urandom | tr -d ' \\n' >FILE), or --no-auth on a "
+                   "network you trust", r->starter, r->size);
 }
 
 /* The numeric addresses of rank 0's host; names are tried again for a while, for Kubernetes makes them late. */
@@ -46,8 +46,8 @@ static int find_master(const struct cr_rendezvous *r, struct cr_address *list, i
         if (cr_clock() > deadline) break;
         sleep(1);
     }
-    return cr_fail(e, CR_E_PEER, "rank 0's host '%s' is not known here: %s; set MASTER_ADDR to a name or address that all "
-                   "hosts know", r->master, gai_strerror(error));
+    return cr_fail(e, CR_E_PEER, "rank 0's host '%s' is not known here: %s; set MASTER_ADDR to a name or address that "
+                   "all hosts know", r->master, gai_strerror(error));
 }
 
 static void summon(struct cr_summons *s, const struct cr_rendezvous *r, const struct cr_many *many, long threads)

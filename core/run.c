@@ -270,8 +270,8 @@ static int evaluate_together(struct cr_run *r, size_t total, struct cr_eval *res
     } while (rc == CR_COMM_AGAIN);
     if (rc < 0) return rc;
     if (result->count != total)
-        return cr_fail(e, CR_E_PEER, "a validation counted %zu samples of %zu: the ranks do not agree on who does what; "
-                       "is the same corering on all hosts?", result->count, total);
+        return cr_fail(e, CR_E_PEER, "a validation counted %zu samples of %zu: the ranks do not agree on who does "
+                       "what; is the same corering on all hosts?", result->count, total);
     result->loss = total ? (double)result->loss_sum * 0x1p-24 / (double)total : 0;
     return 0;
 }

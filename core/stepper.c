@@ -143,8 +143,8 @@ static int check_message(const struct cr_round *r, const struct cr_message *m, s
 {
     const int64_t numbers = (int64_t)r->step.blocks * (r->step.blocks - 1) / 2;
     if (m->sum64[SUM_SAMPLES] == r->step.count && m->sum64[SUM_BLOCK_NUMBERS] == numbers) return 0;
-    return cr_fail(e, CR_E_PEER, "step %llu counted %lld samples of %ld: the ranks do not agree on who does what; is the "
-                   "same corering on all hosts?", (unsigned long long)r->step.step + 1,
+    return cr_fail(e, CR_E_PEER, "step %llu counted %lld samples of %ld: the ranks do not agree on who does what; is "
+                   "the same corering on all hosts?", (unsigned long long)r->step.step + 1,
                    (long long)m->sum64[SUM_SAMPLES], r->step.count);
 }
 
