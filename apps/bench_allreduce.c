@@ -162,33 +162,38 @@ static int run_once(struct bench *b, int kind, size_t bytes, double *seconds, st
     return 0;
 }
 
-/* The link as the model wants it: the slowest rank's medians. */
+/* What the model of the link wants to know. */
+enum { SHORT, LONG, ADD, PROBES };
+
+static int probe_once(struct bench *b, int what, size_t large, double *picoseconds, struct cr_error *e)
+{
+    const size_t part = large < PIECE ? large : PIECE;
+    struct cr_message m = cr_message_in(b->buffer, (struct cr_message_shape){ .sums32 = part / sizeof(uint32_t) });
+    uint32_t together = 0;
+    CR_TRY(greatest(b, &together, e));
+    const int64_t start = cr_clock();
+    if (what == ADD)
+        cr_message_combine(&m, 0, part, b->piece);
+    else
+        CR_TRY(raw(b, what == SHORT ? sizeof(uint32_t) : large, e));
+    *picoseconds = 1e3 * (double)(cr_clock() - start) / (double)(what == SHORT ? 1 : what == LONG ? large : part);
+    return 0;
+}
+
+/* The slowest rank's medians. */
 static int probe(struct bench *b, size_t most, struct cr_error *e)
 {
     enum { TIMES = 31 };
     const size_t large = most < 1 << 20 ? most : 1 << 20;
-    double few[TIMES], many[TIMES], add[TIMES], *const kind[3] = { few, many, add };
-    uint32_t picoseconds[3];
-    struct cr_message m = cr_message_in(b->buffer, (struct cr_message_shape){ .sums32 = large / sizeof(uint32_t) });
-    for (int i = 0; i < TIMES; i++) {
-        uint32_t together = 0;
-        CR_TRY(greatest(b, &together, e));
-        const int64_t start = cr_clock();
-        CR_TRY(raw(b, sizeof(uint32_t), e));
-        const int64_t short_end = cr_clock();
-        CR_TRY(raw(b, large, e));
-        const int64_t long_end = cr_clock();
-        cr_message_combine(&m, 0, large < PIECE ? large : PIECE, b->piece);
-        few[i] = (double)(short_end - start) * 1e3;
-        many[i] = (double)(long_end - short_end) * 1e3 / (double)large;
-        add[i] = (double)(cr_clock() - long_end) * 1e3 / (double)(large < PIECE ? large : PIECE);
+    uint32_t slowest[PROBES];
+    for (int what = 0; what < PROBES; what++) {
+        double picoseconds[TIMES];
+        for (int i = 0; i < TIMES; i++) CR_TRY(probe_once(b, what, large, &picoseconds[i], e));
+        const double median = cr_median(picoseconds, TIMES);
+        slowest[what] = median < 4e9 ? (uint32_t)median : UINT32_MAX;
+        CR_TRY(greatest(b, &slowest[what], e));
     }
-    for (int i = 0; i < 3; i++) {
-        const double median = cr_median(kind[i], TIMES);
-        picoseconds[i] = median < 4e9 ? (uint32_t)median : UINT32_MAX;
-        CR_TRY(greatest(b, &picoseconds[i], e));
-    }
-    b->model = (struct cr_link_model){ 1e-12 * picoseconds[0], 1e-12 * picoseconds[1], 1e-12 * picoseconds[2] };
+    b->model = (struct cr_link_model){ 1e-12 * slowest[SHORT], 1e-12 * slowest[LONG], 1e-12 * slowest[ADD] };
     return 0;
 }
 
