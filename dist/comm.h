@@ -53,8 +53,11 @@ struct cr_comm {
     void *run;
 };
 
-/* First block of a rank when `blocks` are dealt: 0 for rank 0, `blocks` for rank == size, never decreasing. A pure
- * function of share, so all ranks agree. */
+/* Who takes how many of `blocks` blocks, into count (size): so that all are done as soon as possible, were share the
+ * ranks' speeds. That is list scheduling, which is optimal for blocks that take equally long. A pure function. share:
+ * (size) >= 0, one at least > 0. O(size^2). */
+void cr_comm_deal(const int64_t *share, int size, long blocks, long *count);
+/* First block of a rank by that deal: 0 for rank 0, `blocks` for rank == size, never decreasing. */
 long cr_comm_first(const struct cr_comm *c, long blocks, int rank);
 
 #endif

@@ -22,6 +22,7 @@ static const struct {
     { "handshake", handshake_suite },
     { "seal", seal_suite },
     { "crc32c", crc32c_suite },
+    { "deal", deal_suite },
     { "message", message_suite },
     { "allreduce", allreduce_suite },
     { "checkpoint", checkpoint_suite },

@@ -11,6 +11,7 @@ Suite *hmac_suite(void);
 Suite *handshake_suite(void);
 Suite *seal_suite(void);
 Suite *crc32c_suite(void);
+Suite *deal_suite(void);
 Suite *message_suite(void);
 Suite *allreduce_suite(void);
 Suite *checkpoint_suite(void);
