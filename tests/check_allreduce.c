@@ -178,7 +178,7 @@ START_TEST(exact_sums)
 }
 END_TEST
 
-/* What comes in is there long before what goes out is gone: doubling must not add to words that it still has to send. */
+/* What comes in is there long before what goes out is gone: doubling must not add to words still to be sent. */
 START_TEST(narrow_way_out)
 {
     struct world w = { .ranks = 2, .rank = { cr_tcp_new(0, 2, 0), cr_tcp_new(1, 2, 0) } };

@@ -37,7 +37,8 @@ static size_t wrong(const struct cr_message *m, size_t ranks)
     const size_t all = ranks * (ranks - 1) / 2;
     for (size_t i = 0; i < m->shape.sums64; i++) bad += m->sum64[i] != -(int64_t)(all + ranks * i);
     for (size_t i = 0; i < m->shape.maxima; i++) bad += m->max32[i] != 0x80000000u + ranks - 1 + i;
-    for (size_t i = 0; i < m->shape.sums32; i++) bad += m->sum32[i] != (uint32_t)(ranks * 0x80000000u + all + ranks * i);
+    for (size_t i = 0; i < m->shape.sums32; i++)
+        bad += m->sum32[i] != (uint32_t)(ranks * 0x80000000u + all + ranks * i);
     return bad;
 }
 
