@@ -108,7 +108,8 @@ if pair loses; then
     until_true 60 gone $first || kill -9 $first
     wait $first 2>/dev/null
     train rest --schedule constant --steps "$(field steps "$WORK/loses.log")"
-    same "a lost rank: the same weights without it" "$(field weights_sha256 "$WORK/loses.log")" "$(hash_of "$WORK/rest")"
+    same "a lost rank: the same weights without it" "$(field weights_sha256 "$WORK/loses.log")" \
+        "$(hash_of "$WORK/rest")"
 else
     miss "a lost rank" "the run never began: $(cat "$WORK/loses.0")"
 fi
@@ -193,7 +194,8 @@ elif slurm_up >"$WORK/slurm.log" 2>&1; then
 
     submit() { # LOG ARGUMENTS...
         log=$1; shift
-        DATA=$WORK/data OUT=$WORK/slurm CORERING=$CORERING timeout 200 sbatch --wait -O -N 1 --ntasks-per-node=2 --cpus-per-task=1 \
+        DATA=$WORK/data OUT=$WORK/slurm CORERING=$CORERING timeout 200 \
+            sbatch --wait -O -N 1 --ntasks-per-node=2 --cpus-per-task=1 \
             -o "$WORK/$log" "$SRCDIR/apps/examples/slurm.sh" -q -b 64 "$@" >"$WORK/sbatch" 2>&1
     }
     submit slurm.first --steps 40
