@@ -125,11 +125,12 @@ outside "a rank without a key is told so" "a job key there, but none here" --no-
 outside "a rank with --secure alone is told so" "secure here, but not there" --key-file "$WORK/key" --secure
 with=
 kill -9 "$first" # which waits for a rank that belongs to it
-wait "$first"
+wait "$first" 2>/dev/null
 
 # ---- who listens on the way
 
 # In a network of their own, where nobody else talks.
+# shellcheck disable=SC2016 # $0 is the inner shell's
 unshare -n sh -c 'ip link set lo up && : >"$0" && exec sleep 600' "$WORK/network" 2>/dev/null & network=$!
 started="$started $network"
 if ! command -v tcpdump >/dev/null || ! until_true 5 test -e "$WORK/network"; then
