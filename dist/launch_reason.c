@@ -106,7 +106,7 @@ static void by_status(char *out, size_t room, int status, const char *line)
         snprintf(out, room, "programs cannot be run there (is the folder mounted noexec?): name another with "
                             "--remote-dir");
     else if (WEXITSTATUS(status) == 255)
-        snprintf(out, room, "ssh failed");
+        snprintf(out, room, "ssh failed, or the program there was killed (no memory? see dmesg there)");
     else
         snprintf(out, room, "it ended with status %d", WEXITSTATUS(status));
     const size_t used = strlen(out);

@@ -58,7 +58,7 @@ static const char script[] =
     "    fail \"$folder belongs to another user; $elsewhere\"\n"
     "if ! right \"$program\"; then\n"
     "    part=$folder/part.$(uname -n).$$\n"
-    "    trap 'rm -f \"$part\"' EXIT; trap 'exit 1' HUP INT TERM\n"
+    "    trap 'rm -f \"$part\"' EXIT; trap 'exit 1' HUP INT PIPE TERM\n"
     "    echo corering-need\n"
     "    head -c \"$size\" 2>/dev/null >\"$part\" ||\n"
     "        fail \"no space for the program ($size bytes) in $folder; free some or $elsewhere\"\n"
@@ -69,7 +69,7 @@ static const char script[] =
     "    *) fail \"the program does not run there: $(\"$part\" --version 2>&1 </dev/null | head -n 1)\" ;;\n"
     "    esac\n"
     "    why=$(mv -f \"$part\" \"$program\" 2>&1) || fail \"cannot name the program $program (${why##*: })\"\n"
-    "    trap - EXIT HUP INT TERM\n"
+    "    trap - EXIT HUP INT PIPE TERM\n"
     "fi\n"
     "echo corering-ready\n"
     "exec \"$program\" rank >&2\n";

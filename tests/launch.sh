@@ -15,7 +15,7 @@ hosts_up 2 || exit 1
 # start HOST-LINE [OPTIONS]: what it says goes to $said.
 start() {
     echo "$1" >"$WORK/hosts"
-    said=$(on launcher "$starter" "$WORK/hosts" "$twin" "${@:2}" </dev/null 2>&1)
+    said=$(on launcher timeout 60 "$starter" "$WORK/hosts" "$twin" "${@:2}" </dev/null 2>&1)
 }
 begins() { # NAME HOST-LINE [OPTIONS]
     if start "${@:2}"; then pass "$1"; else miss "$1" "$said"; fi
@@ -52,18 +52,30 @@ on node1 sh -c 'echo "echo Welcome to \$HOME; echo corering" >/root/.bashrc'
 begins "a login shell that chatters" node1
 on node1 rm /root/.bashrc
 
-# The launcher dies: no process may remain there.
-mkfifo "$WORK/hold"
-echo node1 >"$WORK/hosts"
-on launcher "$starter" "$WORK/hosts" "$twin" <"$WORK/hold" >"$WORK/held" 2>&1 &
-exec 9>"$WORK/hold"
-for ((i = 0; i < 100; i++)); do grep -qs ready "$WORK/held" && break; sleep 0.1; done
-host_signal KILL launcher "starter"
-for ((i = 0; i < 20; i++)); do test "$(host_pids node1)" || break; sleep 0.1; done
+# The launcher dies, during the run or while it copies: nothing may remain there.
+die_when() { # HOST COMMAND...: kill the launcher once the command succeeds, and wait for what it leaves to end
+    mkfifo "$WORK/hold"
+    echo "$1" >"$WORK/hosts"
+    on launcher "$starter" "$WORK/hosts" "$twin" <"$WORK/hold" >"$WORK/held" 2>&1 &
+    exec 9>"$WORK/hold"
+    for ((i = 0; i < 200; i++)); do "${@:2}" && break; sleep 0.05; done
+    host_signal KILL launcher starter
+    for ((i = 0; i < 40; i++)); do test "$(host_pids "$1")" || break; sleep 0.05; done
+    exec 9>&-
+    wait
+    rm "$WORK/hold"
+}
+# shellcheck disable=SC2317 # called by die_when
+copying() { test "$(on node2 find /root/.cache -name 'part.*' -size +0)"; }
+die_when node1 grep -qs ready "$WORK/held"
 same "a dead launcher leaves no process there" "$(host_pids node1)." "."
 same "nor here" "$(host_pids launcher 'ssh|starter')." "."
-exec 9>&-
-wait
+on node2 rm "$copy"
+shape node2 400kbit
+die_when node2 copying
+same "one that dies while it copies leaves none" "$(host_pids node2)$(host_pids launcher 'ssh|starter')." "."
+same "and no part of the copy" "$(on node2 find /root/.cache -name 'part.*')." "."
+unshape node2
 
 home_mount node1 noexec
 says "home is mounted noexec" "noexec.*--remote-dir" node1
