@@ -208,8 +208,9 @@ static void say(struct bench *b, size_t bytes, double (*seconds)[MOST_TIMES], in
     const double gb = 1e-9 * (double)volume(ranks, bytes), p99 = seconds[way][(99 * times + 99) / 100 - 1];
     const double bus = gb / median[way], most = gb / median[RAW];
     if (!b->log->out) {
+        const double other = median[way == CR_WAY_RING ? CR_WAY_DOUBLING : CR_WAY_RING];
         printf("%11zu  %-9s%11.1f%11.1f%9.3f%9.3f%7.0f %%%11.1f\n", bytes, cr_way_name(way), 1e6 * median[way],
-               1e6 * p99, bus, most, 100 * bus / most, 1e6 * median[way == CR_WAY_RING ? CR_WAY_DOUBLING : CR_WAY_RING]);
+               1e6 * p99, bus, most, 100 * bus / most, 1e6 * other);
         fflush(stdout);
         return;
     }

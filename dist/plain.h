@@ -1,5 +1,5 @@
-/* A comm of fixed ranks over any transport: no arbiter, no view change; the first failure ends the run. What tests and
- * `corering bench allreduce` use. */
+/* A comm of fixed ranks over any transport: no arbiter, no view change; the first failure ends the run. What tests
+ * use. */
 #ifndef CR_DIST_PLAIN_H
 #define CR_DIST_PLAIN_H
 

@@ -3,8 +3,8 @@
  *     head       32 bytes: checksum, then what the receiver knows beforehand and compares
  *     segment    SEGMENT bytes, the last one fewer; an empty trade is one empty segment
  *
- * Sealed, head and segment are each CR_SEAL_OVERHEAD longer. Numbers are little-endian, as the words of the message
- * are: of hosts of another byte order the handshake's known-answer test keeps us free. */
+ * Sealed, head and segment are each CR_SEAL_OVERHEAD longer. Numbers are in the hosts' own order of bytes, as the words
+ * of the message are: from a host of another order no view is the expected one. */
 #define _POSIX_C_SOURCE 200809L
 #include "dist/tcp.h"
 
@@ -61,7 +61,7 @@ struct stream {
     uint8_t *sealed;     /* the record in work, when there is a seal */
     uint8_t *data;       /* all bytes; NULL = not kept */
     uint8_t *passing;    /* where those of a segment are then */
-    size_t bytes;
+    size_t bytes;        /* of data */
     size_t begin, end;   /* the segment in work */
     struct head plan;    /* its head without the checksum */
     struct head head;    /* its head, sent or received */
@@ -190,9 +190,14 @@ static int push(const struct cr_transport *t, struct stream *s, struct cr_error 
 
 /* ---- receiving ---- */
 
+static int forged(const struct cr_transport *t, const struct stream *s, struct cr_error *e)
+{
+    return fail(t, s->rank, CR_E_PEER, e, "sent a frame that its seal does not fit: forged, or damaged on the way");
+}
+
 static int check_head(const struct cr_transport *t, struct stream *s, struct cr_error *e)
 {
-    if (s->seal) CR_TRY(cr_seal_open(s->seal, &s->head, s->sealed, s->head_wire, e));
+    if (s->seal && cr_seal_open(s->seal, &s->head, s->sealed, s->head_wire, NULL) < 0) return forged(t, s, e);
     const struct head *const h = &s->head, *const p = &s->plan;
     s->ready = 1;
     if (h->view != p->view) return fail(t, s->rank, CR_E_PEER, e, "sent a frame of another view");
@@ -204,8 +209,8 @@ static int check_head(const struct cr_transport *t, struct stream *s, struct cr_
 
 static int check_segment(const struct cr_transport *t, struct stream *s, struct cr_error *e)
 {
-    if (s->seal)
-        CR_TRY(cr_seal_open(s->seal, segment_of(s), s->sealed + s->head_wire, s->wire - s->head_wire, e));
+    if (s->seal && cr_seal_open(s->seal, segment_of(s), s->sealed + s->head_wire, s->wire - s->head_wire, NULL) < 0)
+        return forged(t, s, e);
     if (checksum(s) != s->head.crc)
         return fail(t, s->rank, CR_E_PEER, e, "sent a frame that arrived damaged: its checksum is wrong");
     return 0;

@@ -355,6 +355,57 @@ START_TEST(every_byte_counts)
 }
 END_TEST
 
+/* Under seal, whatever byte is turned on the way between two ranks. */
+struct relay {
+    int from, to;
+    size_t flip;
+};
+
+static void *run_relay(void *argument)
+{
+    const struct relay *const x = argument;
+    uint8_t bytes[4096];
+    size_t at = 0;
+    ssize_t n;
+    while ((n = recv(x->from, bytes, sizeof bytes, 0)) > 0) {
+        if (x->flip >= at && x->flip - at < (size_t)n) bytes[x->flip - at] ^= 4;
+        if (send(x->to, bytes, (size_t)n, MSG_NOSIGNAL) != n) break;
+        at += (size_t)n;
+    }
+    shutdown(x->to, SHUT_WR);
+    return NULL;
+}
+
+START_TEST(every_sealed_byte_counts)
+{
+    static const uint8_t secret[32] = { 1 };
+    const size_t record = 32 + 4 * 64 + 2 * CR_SEAL_OVERHEAD;
+    if (!cr_seal_possible()) return;
+    for (size_t flip = (size_t)_i; flip < record; flip += 10) {
+        struct world w = { .ranks = 2, .rank = { cr_tcp_new(0, 2, 0), cr_tcp_new(1, 2, 0) } };
+        struct job job[2];
+        pthread_t thread[2], relay[2];
+        struct cr_error e;
+        int left[2], right[2];
+        ck_assert(cr_pair(left, &e) == 0 && cr_pair(right, &e) == 0);
+        cr_tcp_link(w.rank[0], 1, left[0], cr_seal_new(secret, 1, &e));
+        cr_tcp_link(w.rank[1], 0, right[0], cr_seal_new(secret, 0, &e));
+        struct relay way[2] = { { left[1], right[1], SIZE_MAX }, { right[1], left[1], flip } };
+        for (int i = 0; i < 2; i++) {
+            job[i] = (struct job){ .t = w.rank[i], .shape = { .sums32 = 64 }, .rounds = 1, .patience = patience };
+            pthread_create(&relay[i], NULL, run_relay, &way[i]);
+            pthread_create(&thread[i], NULL, run_and_leave, &job[i]);
+        }
+        for (int i = 0; i < 2; i++) pthread_join(thread[i], NULL);
+        for (int i = 0; i < 2; i++) pthread_join(relay[i], NULL);
+        ck_assert_msg(job[0].status == -CR_E_PEER && job[0].e.rank == 1 && strstr(job[0].e.text, "seal"),
+                      "byte %zu: %s", flip, job[0].e.text);
+        close(left[1]);
+        close(right[1]);
+    }
+}
+END_TEST
+
 START_TEST(short_counts)
 {
     struct cr_error e;
@@ -573,6 +624,7 @@ Suite *allreduce_suite(void)
     tcase_add_test(t, model);
     tcase_add_loop_test(t, other_frames, 0, KINDS);
     tcase_add_test(t, every_byte_counts);
+    tcase_add_loop_test(t, every_sealed_byte_counts, 0, 2);
     tcase_add_test(t, short_counts);
     tcase_add_test(t, signals);
     tcase_add_loop_test(t, closed_peer, 0, 2 * KINDS);
