@@ -34,6 +34,7 @@ same "lines of JSON" "$(grep -c '^{"event":"host"' "$WORK/said") $(field faults 
 sshd_stop node2
 key_refuse node3
 home_full node4
+# shellcheck disable=SC2016 # to be expanded there
 printf '#!/bin/sh\ncase $1 in -m) echo riscv64 ;; -s) echo Linux ;; *) echo node5 ;; esac\n' >"$HOSTS_DIR/node5/uname"
 chmod 755 "$HOSTS_DIR/node5/uname"
 on node5 mount --bind /uname /usr/bin/uname
