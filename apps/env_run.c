@@ -1,7 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "apps/env_run.h"
 
-#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,31 +22,15 @@ static int check_key(const struct cr_many *many, const struct cr_rendezvous *r, 
                    "network you trust", r->starter, r->size);
 }
 
-/* The numeric addresses of rank 0's host; names are tried again for a while, for Kubernetes makes them late. */
+/* Names are tried again for a while: Kubernetes makes them late. */
 static int find_master(const struct cr_rendezvous *r, struct cr_address *list, int *count, struct cr_error *e)
 {
-    char names[sizeof r->master], port[8];
-    const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
     const int64_t deadline = cr_clock() + (int64_t)(patience * 1e9);
-    int error = 0;
-    snprintf(port, sizeof port, "%u", (unsigned)r->port);
-    *count = 0;
-    while (*count == 0) {
-        char *rest = NULL;
-        snprintf(names, sizeof names, "%s", r->master);
-        for (char *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
-            struct addrinfo *found = NULL;
-            error = getaddrinfo(name, port, &hints, &found);
-            for (const struct addrinfo *a = error ? NULL : found; a && *count < CR_MAX_ADDRESSES; a = a->ai_next)
-                *count += cr_address_from(&list[*count], a->ai_addr) == 0;
-            if (!error) freeaddrinfo(found);
-        }
-        if (*count) return 0;
-        if (cr_clock() > deadline) break;
+    while ((*count = cr_rendezvous_addresses(r, list, e)) < 0) {
+        if (cr_clock() > deadline) return *count;
         sleep(1);
     }
-    return cr_fail(e, CR_E_PEER, "rank 0's host '%s' is not known here: %s; set MASTER_ADDR to a name or address that "
-                   "all hosts know", r->master, gai_strerror(error));
+    return 0;
 }
 
 static void summon(struct cr_summons *s, const struct cr_rendezvous *r, const struct cr_many *many, long threads)
