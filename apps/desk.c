@@ -17,25 +17,6 @@ struct work {
 
 /* ---- what the arbiter asks and tells */
 
-static int keep(void *user, const void *bytes, size_t size, struct cr_error *e)
-{
-    const struct work *w = user;
-    return cr_conduct_keep(w->conduct, bytes, size, e);
-}
-
-static void told(void *user, const void *event, size_t size)
-{
-    const struct work *w = user;
-    cr_conduct_told(w->conduct, event, size);
-}
-
-static unsigned ask(void *user)
-{
-    (void)user;
-    const int polled = cr_signals_poll(NULL);
-    return polled == 1 ? CR_ASK_CHECKPOINT : polled == 2 ? CR_ASK_END : 0;
-}
-
 static const char *phase_name(enum cr_phase phase)
 {
     static const char *const name[] = { "start", "step", "validation", "checkpoint", "end" };
@@ -110,7 +91,8 @@ int cr_desk_run(const struct cr_desk *d, struct cr_arbiter_options *o, void (*op
         o->file_user = files;
         o->files = CR_DATA_FILES;
         o->model = (struct cr_link_model){ .latency = 50e-6, .byte = 1e-9, .add = 1e-10 };
-        o->keeper = (struct cr_keeper){ .user = &work, .keep = keep, .told = told, .ask = ask };
+        o->keeper = (struct cr_keeper){ .user = work.conduct, .keep = cr_conduct_keep, .told = cr_conduct_told,
+                                        .ask = cr_signals_ask };
         o->events = (struct cr_arbiter_events){ .user = &work, .joined = joined, .lost = lost, .says = says,
                                                 .warning = warning };
         rc = arbitrate(o, opened, user, e);

@@ -12,29 +12,6 @@
 #include "core/part.h"
 #include "dist/mpi.h"
 
-struct lead {
-    struct cr_conduct *conduct; /* NULL on other ranks */
-};
-
-static int keep(void *user, const void *bytes, size_t size, struct cr_error *e)
-{
-    const struct lead *l = user;
-    return cr_conduct_keep(l->conduct, bytes, size, e);
-}
-
-static void told(void *user, const void *event, size_t size)
-{
-    const struct lead *l = user;
-    cr_conduct_told(l->conduct, event, size);
-}
-
-static unsigned ask(void *user)
-{
-    (void)user;
-    const int polled = cr_signals_poll(NULL);
-    return polled == 1 ? CR_ASK_CHECKPOINT : polled == 2 ? CR_ASK_END : 0;
-}
-
 /* Rank 0's bytes to all ranks: a sum to which the others add nothing. size 0 = there are none. *all is malloc'd. */
 static int share(struct cr_comm *c, const void *mine, size_t size, void **all, size_t *total, struct cr_error *e)
 {
@@ -58,12 +35,12 @@ static int share(struct cr_comm *c, const void *mine, size_t size, void **all, s
     return 0;
 }
 
-static int take_part(struct cr_comm *c, const struct lead *l, const struct cr_train_options *o,
+static int take_part(struct cr_comm *c, const struct cr_conduct *conduct, const struct cr_train_options *o,
                      const struct cr_data *data, struct cr_train_result *result, struct cr_error *e)
 {
     void *state = NULL;
     size_t size = 0, total = 0;
-    const void *mine = l->conduct ? cr_conduct_state(l->conduct, &size) : NULL;
+    const void *mine = conduct ? cr_conduct_state(conduct, &size) : NULL;
     int rc = share(c, mine, size, &state, &total, e);
     if (rc == 0 && total == 0) rc = cr_fail(e, CR_E_PEER, "rank 0 could not begin the run; it says why");
     if (rc == 0) rc = cr_part_run(state, total, o->threads, data, c, NULL, result, e);
@@ -74,15 +51,16 @@ static int take_part(struct cr_comm *c, const struct lead *l, const struct cr_tr
 int cr_train_over_mpi(const struct cr_train_options *o, const struct cr_net *net, const struct cr_data *data,
                       const struct cr_train_events *events, struct cr_train_result *result, struct cr_error *e)
 {
-    struct lead lead = { 0 };
-    const struct cr_keeper keeper = { .user = &lead, .keep = keep, .told = told, .ask = ask };
+    struct cr_conduct *conduct = NULL; /* on rank 0 alone */
+    struct cr_keeper keeper = { .keep = cr_conduct_keep, .told = cr_conduct_told, .ask = cr_signals_ask };
     struct cr_error first = { .code = CR_OK };
     struct cr_comm *c = cr_mpi_new(NULL, NULL, &keeper, e);
     if (!c) return -(int)e->code;
     if (c->rank != 0) signal(SIGINT, SIG_IGN); /* sent to all ranks; rank 0 ends the run in order */
-    if (c->rank == 0) lead.conduct = cr_conduct_begin(o, net, data, events, c->size, &first);
-    int rc = take_part(c, &lead, o, data, result, e);
-    if (lead.conduct) rc = cr_conduct_end(lead.conduct, rc, result, e);
+    if (c->rank == 0) conduct = cr_conduct_begin(o, net, data, events, c->size, &first);
+    keeper.user = conduct;
+    int rc = take_part(c, conduct, o, data, result, e);
+    if (conduct) rc = cr_conduct_end(conduct, rc, result, e);
     if (first.code) {
         *e = first;
         rc = -(int)first.code;

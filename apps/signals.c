@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stddef.h>
 
+#include "dist/comm.h"
+
 static volatile sig_atomic_t caught, checkpoint_wanted;
 
 static void on_end(int number)
@@ -42,6 +44,12 @@ int cr_signals_poll(void *unused)
     if (!checkpoint_wanted) return 0;
     checkpoint_wanted = 0;
     return 1;
+}
+
+unsigned cr_signals_ask(void *unused)
+{
+    const int polled = cr_signals_poll(unused);
+    return polled == 1 ? CR_ASK_CHECKPOINT : polled == 2 ? CR_ASK_END : 0;
 }
 
 int cr_signals_caught(void) { return caught; }

@@ -6,6 +6,8 @@
 void cr_signals_watch(void);
 /* The poll of struct cr_train_events. */
 int cr_signals_poll(void *unused);
+/* The same as CR_ASK_... bits, for struct cr_keeper. */
+unsigned cr_signals_ask(void *unused);
 /* The signal that asked for the end, or 0. */
 int cr_signals_caught(void);
 
