@@ -80,7 +80,8 @@ if ! until_true 60 trains crowd; then
     exit 1
 fi
 doors=$(stranger ports "$run" | awk '{ print $2 }' | sort -u)
-if test "$(stranger ports "$run" | awk '{ print $1 }' | sort -u | wc -l)" -ge 3; then pass "arbiter and ranks have doors"
+if test "$(stranger ports "$run" | awk '{ print $1 }' | sort -u | wc -l)" -ge 3; then
+    pass "arbiter and ranks have doors"
 else
     miss "arbiter and ranks have doors" "found: $(stranger ports "$run" | tr '\n' ';')"
     exit 1
@@ -96,7 +97,8 @@ crowd idle 1000
 if grep -q fails "$WORK/crowd"; then miss "1,000 idle connections" "$(grep fails "$WORK/crowd" | head -n 1)"
 else pass "1,000 idle connections"; fi
 crowd knock "$key"
-if kill -0 "$run" 2>/dev/null; then pass "the run goes on meanwhile"; else miss "the run goes on meanwhile" "it has ended"; fi
+if kill -0 "$run" 2>/dev/null; then pass "the run goes on meanwhile"
+else miss "the run goes on meanwhile" "it has ended"; fi
 kill "$run"
 wait "$run"
 same_as_alone "strangers change no bit" crowd
@@ -169,7 +171,8 @@ for file in "$WORK"/handshakes/*; do
     stranger replay "$file" $doors >>"$WORK/crowd" 2>&1
 done
 # To the arbiter from both ranks, and between the ranks. Each is said to every door, so to the one it was said to, too.
-if at_least 3 "$recorded" && test "$(grep -c ' refused$' "$WORK/crowd")" = $((recorded * $(echo "$doors" | wc -w))); then
+replays=$((recorded * $(echo "$doors" | wc -w)))
+if at_least 3 "$recorded" && test "$(grep -c ' refused$' "$WORK/crowd")" = $replays; then
     pass "recorded handshakes are refused"
 else
     miss "recorded handshakes are refused" "$recorded recorded; $(tr '\n' ';' <"$WORK/crowd")"
@@ -200,6 +203,7 @@ else
     read -r seen of _ <"$WORK/sealed.seen"
     if test "$seen" = 0 && at_least 50 "$of"; then pass "with --secure they are not"
     else miss "with --secure they are not" "$seen of $of samples"; fi
-    same "--secure changes no bit" "$(field weights_sha256 "$WORK/plain.log")" "$(field weights_sha256 "$WORK/sealed.log")"
+    same "--secure changes no bit" "$(field weights_sha256 "$WORK/plain.log")" \
+        "$(field weights_sha256 "$WORK/sealed.log")"
 fi
 exit $bad
