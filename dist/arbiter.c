@@ -58,7 +58,7 @@ struct cr_arbiter {
     uint64_t kept;               /* the last collective that is a checkpoint on disk */
     uint64_t wanted;             /* the checkpoint the members have come to; 0 = none */
     uint64_t last_key;           /* of the last event shown */
-    int64_t began, judge_at, ping_at;
+    int64_t began, looked, judge_at, ping_at; /* looked: at the clock */
     int doubts;                  /* some rank is doubted */
     int begun;                   /* cr_views_begin was called */
     int over, rc;                /* the run is over, and how */
@@ -507,8 +507,17 @@ static void begin_if_ready(struct cr_arbiter *a, int64_t now)
         if (!a->rank[i].able && !cr_crew_runs(a->crew, i)) cr_crew_restart(a->crew, i);
 }
 
+/* Who did not run itself, because the machine was busy or stood still, cannot tell how long others were silent. */
+static void excuse(struct cr_arbiter *a, int64_t now)
+{
+    const int64_t late = now - a->looked - 2 * CR_PULSE_MS * (second / 1000);
+    for (int i = 0; i < a->options.ranks && late > 0; i++) a->rank[i].heard += late;
+    a->looked = now;
+}
+
 static void look_at_clock(struct cr_arbiter *a, int64_t now)
 {
+    excuse(a, now);
     const int64_t most = cr_part_of(a->options.host_timeout, CR_SILENCE_OF_RANK);
     char reason[96];
     for (int i = 0; i < a->options.ranks; i++) {
@@ -578,7 +587,7 @@ int cr_arbiter_run(struct cr_arbiter *a, struct cr_error *e)
 {
     struct pollfd *p = calloc((size_t)(2 * a->options.ranks + CR_DOOR_PENDING + 2), sizeof *p);
     if (!p) return cr_fail(e, CR_E_NOMEM, "out of memory for %d ranks", a->options.ranks);
-    a->began = cr_clock();
+    a->began = a->looked = cr_clock();
     for (int i = 0; a->crew && i < a->options.ranks; i++) cr_crew_start(a->crew, i);
     while (!a->over || a->writer.runs) turn(a, p);
     part(a, p);

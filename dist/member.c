@@ -112,12 +112,20 @@ static int reserve(struct cr_member *m, int turn, size_t size)
     return m->buffer[turn] ? 0 : -1;
 }
 
+/* What this rank is at. The arbiter hears of it at once, so that it can say where a lost rank was. With the lock. */
+static void turn_to(struct cr_member *m, enum cr_phase phase)
+{
+    if (m->phase == phase) return;
+    m->phase = phase;
+    member_pulse(m);
+}
+
 static struct cr_message *begin(struct cr_comm *c, struct cr_message_shape shape, enum cr_phase phase)
 {
     struct cr_member *m = c->self;
     pthread_mutex_lock(&m->lock);
     const int turn = (m->committed + 1) & 1;
-    m->phase = phase;
+    turn_to(m, phase);
     m->user_shape = shape;
     shape.sums64 += (size_t)(CR_DEAL_WORDS * c->size);
     const int rc = reserve(m, turn, cr_message_size(shape));
@@ -246,7 +254,7 @@ static int save(struct cr_comm *c, struct cr_error *e)
     pthread_mutex_lock(&m->lock);
     struct cr_message *const message = &m->message[(m->committed + 1) & 1];
     uint32_t said = 0;
-    m->phase = CR_PHASE_CHECKPOINT;
+    turn_to(m, CR_PHASE_CHECKPOINT);
     m->patched = 0;
     message->size = 0;
     while (!m->patched && (rc = check_alive(m, e)) == 0) {
@@ -464,7 +472,7 @@ static int wait_to_leave(struct cr_member *m, int failed, struct cr_error *e)
 {
     const int64_t deadline = failed ? cr_clock() + 5000000000 : INT64_MAX;
     uint32_t said = 0;
-    m->phase = CR_PHASE_END;
+    turn_to(m, CR_PHASE_END);
     for (;;) {
         if (m->leave || m->gone) break;
         if (m->started == m->prepared && m->started != atomic_load(&m->adopted)) adopt(m);

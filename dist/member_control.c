@@ -27,6 +27,11 @@ void member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t 
     member_wake(m);
 }
 
+void member_pulse(struct cr_member *m)
+{
+    member_say(m, CR_WORD_PULSE, m->started, m->committed, m->step << 8 | (uint64_t)m->phase, NULL, 0);
+}
+
 void member_complain(struct cr_member *m, int about, int64_t silence, const char *why)
 {
     const uint64_t ms = (uint64_t)silence / 1000000;
@@ -194,16 +199,18 @@ static void hear_pulse(struct pulse_link *p)
     p->frames = NULL;
 }
 
-static void send_pulses(struct cr_member *m, int64_t now)
+/* late: by how much the pulse is. Who did not run itself cannot tell how long others were silent. */
+static void send_pulses(struct cr_member *m, int64_t now, int64_t late)
 {
     const int64_t most = cr_part_of(m->host_timeout, CR_SILENCE_OF_LINK);
-    member_say(m, CR_WORD_PULSE, m->started, m->committed, m->step << 8 | (uint64_t)m->phase, NULL, 0);
+    member_pulse(m);
     for (int i = 0; i < MEMBER_PEERS; i++) {
         struct pulse_link *p = &m->pulse[i];
         if (!p->frames) continue;
         const struct cr_frame f = { .kind = CR_WORD_PULSE, .collective = m->committed, .number = m->phase };
         cr_frames_put(p->frames, &f, NULL);
         cr_frames_flush(p->frames, NULL);
+        p->heard += late;
         const int64_t silence = now - p->heard;
         if (silence < most || p->complained || p->view != m->started || m->started != m->prepared) continue;
         p->complained = 1;
@@ -274,7 +281,7 @@ static void turn(struct cr_member *m, int64_t *next_pulse)
         if (pulse[i] && m->pulse[i].frames == pulse[i]) hear_pulse(&m->pulse[i]);
     const int64_t now = cr_clock();
     if (now >= *next_pulse) {
-        send_pulses(m, now);
+        send_pulses(m, now, now - *next_pulse);
         *next_pulse = now + CR_PULSE_MS * 1000000;
     }
     if (!m->gone && cr_frames_flush(m->arbiter, &m->why) < 0 && !m->leave) m->gone = 1;

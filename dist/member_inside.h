@@ -87,9 +87,10 @@ struct cr_member {
     struct cr_deal deal;
 };
 
-/* Queue a frame for the arbiter; the same for a complaint about the view started last. With the lock. */
+/* Queue a frame for the arbiter; the same for a heartbeat, and for a complaint about the view started last. With the lock. */
 void member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective, uint64_t number,
                 const void *payload, size_t size);
+void member_pulse(struct cr_member *m);
 void member_complain(struct cr_member *m, int about, int64_t silence, const char *why);
 void member_wake(struct cr_member *m);
 

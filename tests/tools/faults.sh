@@ -34,7 +34,7 @@ link_down() { net switch ip link set "$1" down; }
 
 link_up() {
     net switch ip link set "$1" up
-    until net "$1" grep -qx 1 /sys/class/net/eth0/carrier; do sleep 0.02; done
+    until on "$1" grep -qx 1 /sys/class/net/eth0/carrier; do sleep 0.02; done
 }
 
 # switch_rules NAME RULE...: a table of its own in the switch, so that switch_forget removes it whole.

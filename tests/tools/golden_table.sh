@@ -22,7 +22,7 @@ golden_run() {
     # shellcheck disable=SC2086 # a list of options
     "$CORERING" train "$net" "$WORK/$data" -b "$batch" --steps "$steps" --log-every $((steps / 4)) --no-checkpoint \
         --json $golden_settings "$@" >"$WORK/events" 2>"$WORK/errors" </dev/null ||
-        { head -n 1 "$WORK/errors"; return; }
+        { tail -n 1 "$WORK/errors"; return; }
     awk 'function field(name) {
              return match($0, "\"" name "\":\"?[^,\"}]*") ? substr($0, RSTART, RLENGTH) : ""
          }
