@@ -13,8 +13,8 @@ enum { NAME = 14, CELL = 16, MATRIX = 8 }; /* columns; a matrix of more hosts wo
 
 static void print_hosts(const struct cr_doctor *d)
 {
-    printf("%-*s %-28s %-7s %5s %5s %10s %10s %8s  %s\n", NAME, "host", "processor", "isa", "cores", "load", "memory",
-           "disk", "clock", d->word ? "data" : "");
+    printf("%-*s %-28s %-7s %5s %5s %10s %10s %8s%s\n", NAME, "host", "processor", "isa", "cores", "load", "memory",
+           "disk", "clock", d->word ? "  data" : "");
     for (int i = 0; i < d->count; i++) {
         const struct cr_patient *const p = &d->patient[i];
         char memory[CR_NUMBER_TEXT], disk[CR_NUMBER_TEXT], clock[16] = "same";
@@ -23,9 +23,9 @@ static void print_hosts(const struct cr_doctor *d)
             continue;
         }
         if (p->skew > 0.05 || p->skew < -0.05) snprintf(clock, sizeof clock, "%+.1f s", p->skew);
-        printf("%-*.*s %-28.28s %-7s %5d %5.1f %10s %10s %8s  %s\n", NAME, NAME, p->host.name, p->cpu, p->isa, p->cores,
+        printf("%-*.*s %-28.28s %-7s %5d %5.1f %10s %10s %8s%s\n", NAME, NAME, p->host.name, p->cpu, p->isa, p->cores,
                p->load, cr_bytes(p->memory, memory), cr_bytes(p->disk, disk), clock,
-               !d->word ? "" : !p->data ? "none" : p->data == d->data ? "the same" : "other");
+               !d->word ? "" : !p->data ? "  none" : p->data == d->data ? "  the same" : "  other");
     }
 }
 
@@ -47,15 +47,19 @@ static void cell(const struct cr_way *w, char text[32])
     }
 }
 
+/* Of those that could be started. */
 static void print_matrix(const struct cr_doctor *d)
 {
     char text[32];
     printf("\nfrom, to:      ");
-    for (int to = 0; to < d->count; to++) printf(" %*.*s", CELL, CELL, d->patient[to].host.name);
+    for (int to = 0; to < d->count; to++)
+        if (d->patient[to].ready) printf(" %*.*s", CELL, CELL, d->patient[to].host.name);
     printf("   (round trip, rate)\n");
     for (int from = 0; from < d->count; from++) {
+        if (!d->patient[from].ready) continue;
         printf("%-*.*s ", NAME, NAME, d->patient[from].host.name);
         for (int to = 0; to < d->count; to++) {
+            if (!d->patient[to].ready) continue;
             strcpy(text, "-");
             if (from != to) cell(cr_doctor_way(d, from, to), text);
             printf(" %*s", CELL, text);
