@@ -332,6 +332,28 @@ static void say_host(void *user, const struct cr_event_host *h)
                 h->threads == 1 ? "" : "s", h->isa);
 }
 
+static void say_speed(void *user, const struct cr_event_speed *s)
+{
+    (void)user;
+    cr_progress_erase();
+    fprintf(stderr, "corering: %s: %d host%s %.1fx one host (network %.0f %%)\n",
+            s->achieved ? "achieved" : "predicted", s->hosts, s->hosts == 1 ? "" : "s", s->speedup,
+            100 * s->network / s->step);
+    if (!s->achieved && s->speedup < 1)
+        fprintf(stderr, "corering: warning: that is slower than one host alone; a larger batch needs less network, and "
+                "'corering plan' tells which\n");
+}
+
+static void say_spent(void *user, const struct cr_event_spent *s)
+{
+    (void)user;
+    const double all = (s->compute + s->wait + s->network) / 100;
+    cr_progress_erase();
+    fprintf(stderr,
+            "corering: host %s (rank %d): compute %.0f %%, waiting for others %.0f %%, network %.0f %% of %.1f s\n",
+            s->host, s->rank, s->compute / all, s->wait / all, s->network / all, 100 * all);
+}
+
 static void draw_progress(void *user, const struct cr_event_progress *p)
 {
     (void)user;
@@ -431,8 +453,8 @@ static int run_with(const struct train_args *a, const struct cr_train_options *o
                     const struct cr_data *data, struct outputs *out, struct cr_train_result *result, struct cr_error *e)
 {
     const int progress = !a->quiet && cr_progress_possible() && !(a->json && isatty(STDOUT_FILENO));
-    const struct cr_train_events people = { .warning = say_warning, .host = say_host,
-                                            .progress = progress ? draw_progress : NULL };
+    const struct cr_train_events people = { .warning = say_warning, .host = say_host, .speed = say_speed,
+                                            .spent = say_spent, .progress = progress ? draw_progress : NULL };
     struct cr_tee tee = { .count = 1, .to = { people } };
     if (!a->json && !a->quiet) tee.to[tee.count++] = cr_text_events(&out->text);
     if (out->on_stdout.out) tee.to[tee.count++] = cr_log_events(&out->on_stdout);

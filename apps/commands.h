@@ -8,7 +8,7 @@
 extern const struct cr_command cr_command_train, cr_command_test, cr_command_predict, cr_command_info,
     cr_command_data_get, cr_command_data_synth, cr_command_nets, cr_command_recipes, cr_command_bench_peak,
     cr_command_bench_conv, cr_command_bench_gemm, cr_command_bench_step, cr_command_bench_infer,
-    cr_command_bench_allreduce, cr_command_rank, cr_command_doctor;
+    cr_command_bench_allreduce, cr_command_rank, cr_command_doctor, cr_command_plan;
 
 /* The program as the user called it. */
 extern const char *cr_program;

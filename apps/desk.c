@@ -13,6 +13,9 @@
 struct work {
     struct cr_conduct *conduct;
     const struct cr_train_events *events;
+    int ranks;
+    double alone;             /* seconds of a step on one host, as measured; 0 = not yet */
+    struct cr_spent longest;  /* of the rank with most steps */
 };
 
 /* ---- what the arbiter asks and tells */
@@ -49,6 +52,46 @@ static void warning(void *user, const char *sentence)
     if (w->events->warning) w->events->warning(w->events->user, sentence);
 }
 
+/* ---- speeds */
+
+static void measured(void *user, const struct cr_measured *x, const char *hinders)
+{
+    struct work *w = user;
+    const struct cr_prediction *p = &x->prediction;
+    const struct cr_event_speed event = { .hosts = x->hosts, .speedup = p->speedup, .step = p->compute + p->network,
+                                          .network = p->network };
+    char sentence[512];
+    if (x->hosts < 2) return;
+    w->alone = p->alone;
+    if (w->events->speed) w->events->speed(w->events->user, &event);
+    if (!hinders || !w->events->warning) return;
+    snprintf(sentence, sizeof sentence, "host %s slows the run down: without it %.1fx one host is expected instead of "
+             "%.1fx", hinders, x->without, p->speedup);
+    w->events->warning(w->events->user, sentence);
+}
+
+static void spent(void *user, int rank, const char *host, const struct cr_spent *s)
+{
+    struct work *w = user;
+    const struct cr_event_spent event = {
+        .host = host, .rank = rank, .steps = s->steps, .compute = 1e-9 * (double)s->compute,
+        .wait = 1e-9 * (double)s->wait, .network = 1e-9 * (double)s->network,
+    };
+    if (s->steps > w->longest.steps) w->longest = *s;
+    if (s->steps && w->events->spent) w->events->spent(w->events->user, &event);
+}
+
+static void tell_achieved(const struct work *w)
+{
+    const struct cr_spent *s = &w->longest;
+    if (!s->steps || w->alone <= 0 || !w->events->speed) return;
+    const double steps = 1e9 * (double)s->steps;
+    struct cr_event_speed event = { .achieved = 1, .hosts = w->ranks, .network = (double)s->network / steps };
+    event.step = (double)(s->compute + s->wait + s->network) / steps;
+    event.speedup = w->alone / event.step;
+    w->events->speed(w->events->user, &event);
+}
+
 /* ---- the whole */
 
 static int put_brief(struct cr_writer *w, const struct cr_desk *d, double host_timeout, struct cr_error *e)
@@ -78,7 +121,7 @@ int cr_desk_run(const struct cr_desk *d, struct cr_arbiter_options *o, void (*op
                 void *user, struct cr_train_result *result, struct cr_error *e)
 {
     struct cr_writer brief = { 0 };
-    struct work work = { .events = d->events };
+    struct work work = { .events = d->events, .ranks = o->ranks };
     work.conduct = cr_conduct_begin(d->options, d->net, d->data, d->events, o->ranks, e);
     if (!work.conduct) return -(int)e->code;
     struct cr_data_files *files = cr_data_files_new(d->data);
@@ -94,8 +137,9 @@ int cr_desk_run(const struct cr_desk *d, struct cr_arbiter_options *o, void (*op
         o->keeper = (struct cr_keeper){ .user = work.conduct, .keep = cr_conduct_keep, .told = cr_conduct_told,
                                         .ask = cr_signals_ask };
         o->events = (struct cr_arbiter_events){ .user = &work, .joined = joined, .lost = lost, .says = says,
-                                                .warning = warning };
+                                                .measured = measured, .spent = spent, .warning = warning };
         rc = arbitrate(o, opened, user, e);
+        tell_achieved(&work);
     }
     cr_data_files_free(files);
     free(brief.bytes);

@@ -12,7 +12,7 @@ static const struct cr_command *const commands[] = {
     &cr_command_train,      &cr_command_test,       &cr_command_predict,    &cr_command_info,
     &cr_command_data_get,   &cr_command_data_synth, &cr_command_nets,       &cr_command_recipes,
     &cr_command_bench_peak, &cr_command_bench_conv, &cr_command_bench_gemm, &cr_command_bench_step,
-    &cr_command_bench_infer, &cr_command_bench_allreduce, &cr_command_doctor, &cr_command_rank,
+    &cr_command_bench_infer, &cr_command_bench_allreduce, &cr_command_doctor, &cr_command_plan, &cr_command_rank,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -106,11 +106,37 @@ static void host(void *user, const struct cr_event_host *h)
     cr_log_finish(l);
 }
 
+static void speed(void *user, const struct cr_event_speed *s)
+{
+    struct cr_log *const l = user;
+    struct cr_json_writer *const w = &l->line;
+    cr_log_begin(l, s->achieved ? "achieved" : "predicted");
+    cr_json_put_i64(w, "hosts", s->hosts);
+    cr_json_put_double(w, "speedup", s->speedup);
+    cr_json_put_double(w, "step_s", s->step);
+    cr_json_put_double(w, "network_s", s->network);
+    cr_log_finish(l);
+}
+
+static void spent(void *user, const struct cr_event_spent *s)
+{
+    struct cr_log *const l = user;
+    struct cr_json_writer *const w = &l->line;
+    cr_log_begin(l, "spent");
+    cr_json_put_string(w, "host", s->host);
+    cr_json_put_i64(w, "rank", s->rank);
+    cr_json_put_u64(w, "steps", s->steps);
+    cr_json_put_double(w, "compute_s", s->compute);
+    cr_json_put_double(w, "wait_s", s->wait);
+    cr_json_put_double(w, "network_s", s->network);
+    cr_log_finish(l);
+}
+
 struct cr_train_events cr_log_events(struct cr_log *l)
 {
     return (struct cr_train_events){
         .user = l, .start = start, .epoch = epoch, .step = step, .checkpoint = checkpoint, .host = host,
-        .warning = warning,
+        .speed = speed, .spent = spent, .warning = warning,
     };
 }
 

@@ -17,6 +17,10 @@ static void checkpoint(void *user, const struct cr_event_checkpoint *c) { HAND_O
 
 static void host(void *user, const struct cr_event_host *h) { HAND_OUT(host, h); }
 
+static void speed(void *user, const struct cr_event_speed *s) { HAND_OUT(speed, s); }
+
+static void spent(void *user, const struct cr_event_spent *s) { HAND_OUT(spent, s); }
+
 static void progress(void *user, const struct cr_event_progress *p) { HAND_OUT(progress, p); }
 
 static void warning(void *user, const char *sentence) { HAND_OUT(warning, sentence); }
@@ -29,6 +33,8 @@ struct cr_train_events cr_tee_events(struct cr_tee *t)
                                      .step = step,
                                      .checkpoint = checkpoint,
                                      .host = host,
+                                     .speed = speed,
+                                     .spent = spent,
                                      .progress = progress,
                                      .warning = warning };
 }

@@ -29,6 +29,22 @@ static void tell_result(struct cr_run *r, const struct cr_train_result *result)
     r->comm->tell(r->comm, cr_event_key(&event, r->state.step), bytes, size);
 }
 
+static double compute(void *run, double seconds)
+{
+    struct cr_run *r = run;
+    return cr_stepper_try(&r->stepper, seconds);
+}
+
+static int measure(struct cr_run *r, struct cr_error *e)
+{
+    const struct cr_workload w = {
+        .blocks = (r->plan.batch + r->plan.block - 1) / r->plan.block,
+        .bytes = cr_message_size(cr_stepper_shape(r->net)),
+        .threads = r->stepper.threads, .compute = compute, .user = r,
+    };
+    return r->comm->measure ? r->comm->measure(r->comm, &w, e) : 0;
+}
+
 static int run(struct cr_run *r, long threads, struct cr_train_result *result, struct cr_error *e)
 {
     if (cr_data_fingerprint(r->data) != r->state.data_fingerprint)
@@ -40,6 +56,7 @@ static int run(struct cr_run *r, long threads, struct cr_train_result *result, s
     r->keeps = !r->options.no_checkpoint;
     CR_TRY(cr_run_settle(r, e));
     CR_TRY(cr_run_open(r, e));
+    CR_TRY(measure(r, e));
     const int rc = cr_run_go(r, e);
     cr_run_result(r, rc, result);
     if (rc == 0 || rc == -CR_E_INTERRUPTED || rc == -CR_E_DIVERGED) tell_result(r, result);

@@ -16,6 +16,11 @@ enum verdict { FITS, REDO, DIVERGED };
 enum { SUM_LOSS, SUM_SAMPLES, SUM_BLOCK_NUMBERS, STEP_SUMS };
 enum { MAX_ASK_CHECKPOINT, MAX_ASK_END, MAX_CLOCK, STEP_MAXIMA };
 
+struct cr_message_shape cr_stepper_shape(const struct cr_net *net)
+{
+    return (struct cr_message_shape){ STEP_SUMS, (size_t)net->tensors + STEP_MAXIMA, net->params };
+}
+
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
 {
     const long most = (s->plan->batch + s->plan->block - 1) / s->plan->block;
@@ -223,8 +228,7 @@ static void prepare(struct cr_stepper *s, struct cr_round *r)
     r->end_block = r->step.blocks;
     long first = 0;
     if (s->comm) {
-        const struct cr_message_shape shape = { STEP_SUMS, (size_t)s->net->tensors + STEP_MAXIMA, s->net->params };
-        r->message = s->comm->begin(s->comm, shape, CR_PHASE_STEP);
+        r->message = s->comm->begin(s->comm, cr_stepper_shape(s->net), CR_PHASE_STEP);
         first = cr_comm_first(s->comm, r->step.blocks, s->comm->rank);
         r->end_block = cr_comm_first(s->comm, r->step.blocks, s->comm->rank + 1);
     }
@@ -308,6 +312,46 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
         if (t == 0 && s->comm && !again && s->status == 0) s->comm->commit(s->comm, s->state->step);
         if (s->leave) return;
     }
+}
+
+/* Seconds for the first `blocks` blocks of the step in round[0]. */
+static double try_blocks(struct cr_stepper *s, long blocks)
+{
+    struct cr_round *const r = &s->round[0];
+    atomic_store(&r->busy_count, 0);
+    atomic_store(&r->next_block, 0);
+    r->end_block = blocks;
+    const int64_t began = nanoseconds();
+#pragma omp parallel num_threads(s->threads)
+    {
+        struct cr_permutation order = { 0 };
+        const int t = omp_get_thread_num();
+        const struct cr_pin pin = cr_pin(&s->cpus, t, s->threads);
+        const unsigned long mode = cr_fp_enter();
+        cr_plan_order(s->plan, r->step.epoch, &order);
+        take_blocks(s, t, r, &order);
+        cr_fp_leave(mode);
+        cr_unpin(&pin);
+    }
+    return 1e-9 * (double)(nanoseconds() - began);
+}
+
+double cr_stepper_try(struct cr_stepper *s, double seconds)
+{
+    struct cr_round *const r = &s->round[0];
+    r->step = cr_plan_step(s->plan, s->state->step);
+    for (int i = 0; i < s->net->tensors; i++) r->shift[i] = cr_scale_shift(s->state->scale[i], s->guard);
+    const long most = r->step.blocks / s->threads > 0 ? r->step.blocks / s->threads : 1; /* rounds */
+    const double once = try_blocks(s, s->threads < r->step.blocks ? s->threads : r->step.blocks); /* warms up, too */
+    const double fitting = seconds / 4 / once;
+    const long rounds = fitting < 1 ? 1 : fitting < (double)most ? (long)fitting : most;
+    double sum = 0;
+    long done = 0;
+    do {
+        sum += try_blocks(s, rounds * s->threads < r->step.blocks ? rounds * s->threads : r->step.blocks);
+        done += rounds;
+    } while (sum < seconds);
+    return sum / (double)done;
 }
 
 int cr_stepper_run(struct cr_stepper *s, uint64_t until, const struct cr_stepper_hooks *hooks, struct cr_error *e)

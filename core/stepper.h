@@ -69,6 +69,9 @@ struct cr_stepper {
     struct cr_round round[2];
 };
 
+/* What ranks exchange in a step. */
+struct cr_message_shape cr_stepper_shape(const struct cr_net *net);
+
 /* Allocate workers for `threads` threads. The caller fills the const members, state, comm and profile before. */
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e);
 void cr_stepper_free(struct cr_stepper *s);
@@ -76,6 +79,10 @@ void cr_stepper_free(struct cr_stepper *s);
 /* Point the worker at the images and labels of block b of a step; returns how many samples it has. */
 int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
                       const struct cr_permutation *order, long b);
+
+/* For struct cr_workload: compute blocks of the step to come for about so many seconds and forget them. Returns seconds
+ * of a round of blocks, one on each thread. */
+double cr_stepper_try(struct cr_stepper *s, double seconds);
 
 /* Do steps until state->step == until, or until hooks->pause says so. hooks may be NULL.
  * With other ranks a step is committed after pause, which does to the state what belongs to the step.

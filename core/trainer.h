@@ -105,6 +105,18 @@ struct cr_event_host {     /* a rank of a run on many hosts has come or is lost 
     const char *isa;         /* of one that has come */
     long threads;
 };
+struct cr_event_speed {    /* of a run on many hosts: what is expected before the first step; what was at the end */
+    int achieved;
+    int hosts;
+    double speedup;          /* against the fastest of them alone */
+    double step, network;    /* seconds of a step; of that, of exchange between hosts */
+};
+struct cr_event_spent {    /* at the end, of each rank: seconds in all steps */
+    const char *host;
+    int rank;
+    uint64_t steps;
+    double compute, wait, network; /* wait: for slower ranks */
+};
 struct cr_event_progress { /* a few times a second, for a progress line */
     long epoch, epochs;
     uint64_t step, steps_per_epoch, total_steps;
@@ -121,6 +133,8 @@ struct cr_train_events {
     void (*checkpoint)(void *user, const struct cr_event_checkpoint *);
     void (*progress)(void *user, const struct cr_event_progress *);
     void (*host)(void *user, const struct cr_event_host *);
+    void (*speed)(void *user, const struct cr_event_speed *);
+    void (*spent)(void *user, const struct cr_event_spent *);
     void (*warning)(void *user, const char *sentence);
     /* Asked after each step: 0 go on; 1 checkpoint now (SIGUSR1) and go on; 2 checkpoint and end (SIGINT). */
     int (*poll)(void *user);

@@ -25,6 +25,7 @@ struct rank {
     int64_t heard;               /* ns */
     uint64_t step;
     enum cr_phase phase;
+    struct cr_spent spent;       /* as it said when it was done */
     int64_t doubted;             /* ns: another member has not heard from it since; 0 = none complains */
     char doubt[640];             /* what that one says */
 };
@@ -64,6 +65,7 @@ struct cr_arbiter {
     int over, rc;                /* the run is over, and how */
     int last_save;               /* too few are left: the run fails once its state is kept */
     struct cr_error error;
+    int measured;                /* the ranks have said what they measured */
 };
 
 static const char *name_of(const struct cr_arbiter *a, int rank)
@@ -272,6 +274,8 @@ static void act(struct cr_arbiter *a, const struct cr_act *t)
     case CR_ACT_START: say_start(a, t->rank, t->collective); break;
     case CR_ACT_LEAVE:
         say(a, t->rank, CR_WORD_LEAVE, t->view, t->collective, 0, NULL, 0);
+        if (a->options.events.spent)
+            a->options.events.spent(a->options.events.user, t->rank, name_of(a, t->rank), &a->rank[t->rank].spent);
         a->over = 1;
         break;
     case CR_ACT_SAVE:
@@ -379,6 +383,28 @@ static void hear_tell(struct cr_arbiter *a, const struct cr_frame *f)
     a->options.keeper.told(a->options.keeper.user, f->payload, f->size);
 }
 
+/* The first to say it speaks for all. Who joins later is told the model by START. */
+static void hear_measured(struct cr_arbiter *a, const struct cr_frame *f)
+{
+    struct cr_measured x;
+    struct cr_reader r = { .at = f->payload, .end = (const uint8_t *)f->payload + f->size };
+    int member[CR_MAX_RANKS];
+    cr_measured_get(&r, &x);
+    if (r.failed || a->measured) return;
+    const int n = cr_views_members(&a->views, member);
+    a->measured = 1;
+    a->options.model = x.model;
+    if (a->options.events.measured)
+        a->options.events.measured(a->options.events.user, &x,
+                                   x.hindrance >= 0 && x.hindrance < n ? name_of(a, member[x.hindrance]) : NULL);
+}
+
+static void hear_done(struct cr_arbiter *a, int rank, const struct cr_frame *f)
+{
+    if (cr_spent_get(&a->rank[rank].spent, f, NULL) < 0) a->rank[rank].spent = (struct cr_spent){ 0 };
+    cr_views_done(&a->views, rank);
+}
+
 static void text_of(const struct cr_frame *f, char text[768])
 {
     const size_t n = f->size < 768 ? f->size : 767;
@@ -423,7 +449,8 @@ static void hear(struct cr_arbiter *a, int rank, const struct cr_frame *f)
         break;
     case CR_WORD_TELL: hear_tell(a, f); break;
     case CR_WORD_COMPLAINT: hear_complaint(a, rank, f); break;
-    case CR_WORD_DONE: cr_views_done(&a->views, rank); break;
+    case CR_WORD_MEASURED: hear_measured(a, f); break;
+    case CR_WORD_DONE: hear_done(a, rank, f); break;
     case CR_WORD_ERROR: hear_error(a, rank, f); break;
     default: break;
     }

@@ -3,11 +3,12 @@
 #ifndef CR_DIST_ARBITER_H
 #define CR_DIST_ARBITER_H
 
-#include "dist/allreduce.h"
+#include "dist/control.h"
 #include "dist/door.h"
 #include "dist/hosts.h"
 #include "dist/keeper.h"
 #include "dist/launch.h"
+#include "dist/measure.h"
 
 /* What became of a rank; for host_lost and host_joined. */
 struct cr_rank_news {
@@ -27,6 +28,10 @@ struct cr_arbiter_events {
     void (*joined)(void *user, const struct cr_rank_news *n);
     void (*lost)(void *user, const struct cr_rank_news *n);
     void (*says)(void *user, int rank, const char *host, const char *line); /* a line of a rank's output */
+    /* Before the first step; hinders: the host that slows the run down, or NULL. */
+    void (*measured)(void *user, const struct cr_measured *x, const char *hinders);
+    /* At the end, for each rank: where its time went. */
+    void (*spent)(void *user, int rank, const char *host, const struct cr_spent *s);
     void (*began)(void *user, int ranks); /* the first view is there */
     void (*warning)(void *user, const char *sentence);
 };
@@ -39,7 +44,7 @@ struct cr_arbiter_options {
     struct cr_key key;
     const struct cr_address *only; /* --no-auth: the one route to listen on; or NULL */
     uint16_t port;                 /* 0 = any free one */
-    struct cr_link_model model;
+    struct cr_link_model model;    /* until the ranks have measured */
     const void *brief;             /* what every rank's program is told first */
     size_t brief_size;
     const void *state;             /* what the run begins with */

@@ -21,6 +21,17 @@ enum cr_phase { CR_PHASE_START, CR_PHASE_STEP, CR_PHASE_VALIDATE, CR_PHASE_CHECK
 /* Requests from outside, seen by all ranks at the same step once they went through a message. */
 enum { CR_ASK_CHECKPOINT = 1, CR_ASK_END = 2 };
 
+/* What a step will be, and a way to try how long it computes. */
+struct cr_workload {
+    long blocks;           /* of a step */
+    size_t bytes;          /* of its message */
+    int threads;
+    /* Compute blocks of the step to come for about so many seconds, and forget what came out. Returns the seconds of a
+     * round: `threads` blocks, one on each thread. */
+    double (*compute)(void *user, double seconds);
+    void *user;
+};
+
 struct cr_comm {
     int rank, size;        /* of the present view; change only inside reduce and save */
     const int64_t *share;  /* (size) weights by which work is dealt; see cr_comm_first */
@@ -44,6 +55,9 @@ struct cr_comm {
     int (*stale)(const struct cr_comm *c);
     /* How long this rank's share of the collective took: nanoseconds and blocks; deals follow it. Before reduce. */
     void (*took)(struct cr_comm *c, int64_t nanoseconds, long blocks);
+    /* Before anything else, or NULL: measure how fast all ranks compute and how fast messages are, for predictions and
+     * for choices that all ranks make alike. A rank that joins later is told instead. Errors as reduce. */
+    int (*measure)(struct cr_comm *c, const struct cr_workload *w, struct cr_error *e);
     void *self;            /* the implementation's own */
 
     /* Set by core before the run: the whole state as a checkpoint's bytes (malloc'd, the caller frees), for a rank

@@ -72,6 +72,24 @@ int cr_card_get(struct cr_card *c, const struct cr_frame *f, struct cr_error *e)
     return finish(&r, "what a rank says of itself", e);
 }
 
+void cr_spent_put(struct cr_writer *w, const struct cr_spent *s)
+{
+    cr_put_u64(w, s->steps);
+    cr_put_u64(w, (uint64_t)s->compute);
+    cr_put_u64(w, (uint64_t)s->wait);
+    cr_put_u64(w, (uint64_t)s->network);
+}
+
+int cr_spent_get(struct cr_spent *s, const struct cr_frame *f, struct cr_error *e)
+{
+    struct cr_reader r = reader_of(f);
+    s->steps = cr_get_u64(&r);
+    s->compute = (int64_t)cr_get_u64(&r);
+    s->wait = (int64_t)cr_get_u64(&r);
+    s->network = (int64_t)cr_get_u64(&r);
+    return finish(&r, "where a rank's time went", e);
+}
+
 void cr_roster_put(struct cr_writer *w, const struct cr_roster *r)
 {
     cr_put_u32(w, (uint32_t)r->size);

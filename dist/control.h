@@ -34,8 +34,9 @@ enum cr_word {
     CR_WORD_PULSE,     /* collective: committed; number: step << 8 | enum cr_phase */
     CR_WORD_TELL,      /* number: key; payload: the event */
     CR_WORD_COMPLAINT, /* number: ms since it was heard of << 32 | rank that cannot be reached; payload: why */
-    CR_WORD_DONE,      /* has committed the last collective */
+    CR_WORD_DONE,      /* has committed the last collective. payload: struct cr_spent */
     CR_WORD_ERROR,     /* cannot go on. number: enum cr_err; payload: why */
+    CR_WORD_MEASURED,  /* before the first step. payload: struct cr_measured */
     CR_WORDS
 };
 
@@ -59,6 +60,15 @@ struct cr_card {
 void cr_card_put(struct cr_writer *w, const struct cr_card *c);
 /* 0 or -CR_E_PEER. */
 int cr_card_get(struct cr_card *c, const struct cr_frame *f, struct cr_error *e);
+
+/* Where a rank's time went, over all steps it did. Waiting is for the slowest rank to finish its blocks. */
+struct cr_spent {
+    uint64_t steps;
+    int64_t compute, wait, network; /* ns */
+};
+void cr_spent_put(struct cr_writer *w, const struct cr_spent *s);
+/* 0 or -CR_E_PEER. */
+int cr_spent_get(struct cr_spent *s, const struct cr_frame *f, struct cr_error *e);
 
 /* What a view's members have to know of it. */
 struct cr_member_entry {

@@ -69,7 +69,7 @@ static int estimate(const struct cr_deal *d, int64_t *speed)
     for (int i = 0; i < d->size; i++) {
         const int64_t before = d->rank[i].speed;
         if (speed[i]) continue;
-        /* Without blocks: a little more than it was last seen to do, or as the weights say; no more than the fastest. */
+        /* Without blocks: a little more than it last did, or as the weights say; no more than the fastest. */
         speed[i] = before ? before + before / HOPE : greatest / d->share[reference] * d->share[i];
         if (speed[i] > greatest) speed[i] = greatest;
         if (speed[i] < 1) speed[i] = 1;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dist/measure.h"
 #include "dist/member_inside.h"
 
 /* ---- waiting, with the lock */
@@ -177,9 +178,12 @@ static int attempt(struct cr_member *m, struct cr_message *message)
         if (rc == 0) {
             m->transport->collective = m->committed + 1;
             const enum cr_way way = cr_allreduce_way(m->comm.size, message->size, &m->roster.model);
-            rc = cr_allreduce(m->transport, way, message, INT64_MAX, &e);
+            rc = m->workload ? cr_measure(m->transport, m->workload, message, &e)
+                             : cr_allreduce(m->transport, way, message, INT64_MAX, &e);
             about = e.rank >= 0 && e.rank < m->comm.size ? m->roster.entry[e.rank].rank : -1;
         }
+    } else if (m->workload) {
+        rc = cr_measure(NULL, m->workload, message, &e);
     }
     pthread_mutex_lock(&m->lock);
     if (rc < 0) {
@@ -189,14 +193,18 @@ static int attempt(struct cr_member *m, struct cr_message *message)
     return is_current(m) ? 0 : 1;
 }
 
-static void update_deal(struct cr_member *m, const struct cr_message *message)
+/* A collective is reduced that was come to at `came`: what is not core's to learn from it. With the lock. */
+static void learn(struct cr_member *m, const struct cr_message *message, int64_t came)
 {
+    cr_member_account(m, message, came);
+    if (m->workload) cr_member_take_measured(m, message);
     if (message->shape.sums32) cr_deal_update(&m->deal, message->sum64 + m->user_shape.sums64);
 }
 
 static int reduce(struct cr_comm *c, struct cr_error *e)
 {
     struct cr_member *m = c->self;
+    const int64_t came = cr_clock();
     int rc = 0, again = 0;
     pthread_mutex_lock(&m->lock);
     struct cr_message *const message = &m->message[(m->committed + 1) & 1];
@@ -216,7 +224,7 @@ static int reduce(struct cr_comm *c, struct cr_error *e)
             break;
         }
     }
-    if (rc == 0 && !again) update_deal(m, message);
+    if (rc == 0 && !again) learn(m, message, came);
     pthread_mutex_unlock(&m->lock);
     return rc < 0 ? rc : again ? CR_COMM_AGAIN : 0;
 }
@@ -256,6 +264,7 @@ static int save(struct cr_comm *c, struct cr_error *e)
     uint32_t said = 0;
     turn_to(m, CR_PHASE_CHECKPOINT);
     m->patched = 0;
+    m->left = 0;
     message->size = 0;
     while (!m->patched && (rc = check_alive(m, e)) == 0) {
         const uint32_t view = atomic_load(&m->adopted);
@@ -392,7 +401,8 @@ struct cr_member *cr_member_open(const struct cr_member_options *o, const void *
     m->settled = 1;
     m->comm = (struct cr_comm){
         .size = 1, .share = m->deal.share, .begin = begin, .reduce = reduce, .commit = commit, .save = save,
-        .tell = tell, .asked = asked, .stale = stale, .took = took, .self = m,
+        .tell = tell, .asked = asked, .stale = stale, .took = took,
+        .measure = cr_member_measure, .self = m,
     };
     int rc = set_up(m, e);
     if (rc == 0) {
@@ -478,7 +488,7 @@ static int wait_to_leave(struct cr_member *m, int failed, struct cr_error *e)
         if (m->started == m->prepared && m->started != atomic_load(&m->adopted)) adopt(m);
         if (!failed && is_current(m) && said != m->started) {
             said = m->started;
-            member_say(m, CR_WORD_DONE, said, m->committed, 0, NULL, 0);
+            cr_member_say_done(m, said);
         }
         if (failed) {
             const struct timespec until = in_ms(100);

@@ -1,5 +1,5 @@
-/* What the three parts of a member share: member.c (the comm, on the computing thread), member_control.c (the control
- * thread) and member_links.c (connections to other members). Internal to them. */
+/* What the parts of a member share: member.c (the comm, on the computing thread), member_control.c (the control
+ * thread), member_links.c (connections to other members) and member_measure.c (speeds and times). Internal to them. */
 #ifndef CR_DIST_MEMBER_INSIDE_H
 #define CR_DIST_MEMBER_INSIDE_H
 
@@ -85,6 +85,11 @@ struct cr_member {
     size_t room[2];
     struct cr_message_shape user_shape; /* without the words of the deal */
     struct cr_deal deal;
+
+    /* computing thread's own */
+    const struct cr_workload *workload; /* the collective in work measures; else NULL */
+    int64_t left;                 /* ns, when the last step's message was there; 0 = something else came since */
+    struct cr_spent spent;
 };
 
 /* Queue a frame for the arbiter; the same for a heartbeat, and for a complaint about the view started last. With the lock. */
@@ -102,6 +107,15 @@ void *member_control(void *member);
 int member_connect(struct cr_member *m, int *about, struct cr_error *e);
 /* Drop all connections to members of views before the one started last. With the lock. */
 void member_disconnect(struct cr_member *m);
+
+/* member_measure.c, on the computing thread: the comm's measure. */
+int cr_member_measure(struct cr_comm *c, const struct cr_workload *w, struct cr_error *e);
+/* With the lock. Its collective is reduced: take over the model, tell it. */
+void cr_member_take_measured(struct cr_member *m, const struct cr_message *message);
+/* A collective is reduced that was come to at `came` (ns): where the time went since the last one. */
+void cr_member_account(struct cr_member *m, const struct cr_message *message, int64_t came);
+/* The run is done here. */
+void cr_member_say_done(struct cr_member *m, uint32_t view);
 /* The heartbeats. Both with the lock; the connection is taken over, and closed when there is no room. */
 void member_add_pulse(struct cr_member *m, struct cr_connection *c, int rank, uint32_t view);
 void member_drop_pulses(struct cr_member *m);

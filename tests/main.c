@@ -24,6 +24,7 @@ static const struct {
     { "crc32c", crc32c_suite },
     { "deal", deal_suite },
     { "message", message_suite },
+    { "predict", predict_suite },
     { "allreduce", allreduce_suite },
     { "checkpoint", checkpoint_suite },
     { "safetensors", safetensors_suite },

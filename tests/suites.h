@@ -13,6 +13,7 @@ Suite *seal_suite(void);
 Suite *crc32c_suite(void);
 Suite *deal_suite(void);
 Suite *message_suite(void);
+Suite *predict_suite(void);
 Suite *allreduce_suite(void);
 Suite *checkpoint_suite(void);
 Suite *safetensors_suite(void);
