@@ -30,7 +30,7 @@ static int rank(void *args, const struct cr_arguments *words, struct cr_error *e
     signal(SIGPIPE, SIG_IGN); /* the launcher may be gone when there is something to say */
     signal(SIGINT, SIG_IGN);  /* Ctrl-C is the launcher's */
     CR_TRY(read_summons(&s, e));
-    return s.probe ? cr_probe_rank(&s, e) : cr_rank_run(&s, STDIN_FILENO, e);
+    return s.probe ? cr_probe_rank(&s, e) : cr_rank_run(&s, STDIN_FILENO, 10, e);
 }
 
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)

@@ -6,13 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "apps/desk.h"
 #include "apps/rank.h"
 #include "dist/launch.h"
 
-static const double patience = 60; /* seconds for all ranks to come */
+/* Seconds for all ranks to come: a minute, more for those who expect slow hosts. */
+static double patience(double host_timeout)
+{
+    return 30 * host_timeout;
+}
 
 static int check_key(const struct cr_many *many, const struct cr_rendezvous *r, struct cr_error *e)
 {
@@ -23,9 +28,10 @@ static int check_key(const struct cr_many *many, const struct cr_rendezvous *r, 
 }
 
 /* Names are tried again for a while: Kubernetes makes them late. */
-static int find_master(const struct cr_rendezvous *r, struct cr_address *list, int *count, struct cr_error *e)
+static int find_master(const struct cr_rendezvous *r, double seconds, struct cr_address *list, int *count,
+                       struct cr_error *e)
 {
-    const int64_t deadline = cr_clock() + (int64_t)(patience * 1e9);
+    const int64_t deadline = cr_clock() + (int64_t)(seconds * 1e9);
     while ((*count = cr_rendezvous_addresses(r, list, e)) < 0) {
         if (cr_clock() > deadline) return *count;
         sleep(1);
@@ -43,25 +49,26 @@ static void summon(struct cr_summons *s, const struct cr_rendezvous *r, const st
     memcpy(s->job, r->job, sizeof s->job);
 }
 
-static int take_key(struct cr_summons *s, const struct cr_many *many, struct cr_error *e)
-{
-    if (many->no_auth) s->key = (struct cr_key){ .none = 1 };
-    return many->no_auth ? 0 : cr_key_read(&s->key, many->key_file, e);
-}
-
 int cr_follow(const struct cr_rendezvous *r, const struct cr_many *many, long threads, const char *data,
               struct cr_error *e)
 {
+    struct cr_arbiter_options shared = { .ranks = r->size };
     struct cr_summons s;
     CR_TRY(check_key(many, r, e));
+    CR_TRY(cr_many_options(many, &shared, e));
+    const double seconds = patience(shared.host_timeout);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN);  /* sent to all ranks; rank 0 ends the run in order, and everybody with it */
     signal(SIGTERM, SIG_IGN);
     summon(&s, r, many, threads);
-    CR_TRY(take_key(&s, many, e));
-    CR_TRY(find_master(r, s.arbiter, &s.count, e));
+    s.key = shared.key;
+    CR_TRY(find_master(r, seconds, s.arbiter, &s.count, e));
     if (data) snprintf(s.data, sizeof s.data, "%s", data);
-    return cr_rank_run(&s, -1, e);
+    const int rc = cr_rank_run(&s, -1, seconds, e);
+    if (rc != -CR_E_INTERRUPTED) return rc;
+    /* Rank 0 tells of it, and leaves first: an mpirun that ends a run kills all others as soon as one has gone. */
+    nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+    return 0;
 }
 
 /* ---- rank 0: the arbiter on a thread, the rank on this one */
@@ -107,7 +114,7 @@ static int take_part(struct lead *l, struct cr_summons *s, struct cr_error *e)
     if (!l->open) return -(int)CR_E_IO; /* the arbiter says why */
     s->count = cr_address_own(s->arbiter, l->port);
     snprintf(s->data, sizeof s->data, "%s", l->desk.data->path);
-    return cr_rank_run(s, -1, e);
+    return cr_rank_run(s, -1, l->options.start_seconds, e);
 }
 
 int cr_lead(const struct cr_rendezvous *r, const struct cr_many *many, const struct cr_train_options *o,
@@ -116,13 +123,14 @@ int cr_lead(const struct cr_rendezvous *r, const struct cr_many *many, const str
 {
     struct lead l = {
         .desk = { .options = o, .net = net, .data = data, .events = events, .isa = many->isa, .ship = !many->no_ship },
-        .options = { .ranks = r->size, .start_seconds = patience, .port = r->port },
+        .options = { .ranks = r->size, .port = r->port },
         .result = result, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
     };
     struct cr_summons s;
     pthread_t thread;
     CR_TRY(check_key(many, r, e));
     CR_TRY(cr_many_options(many, &l.options, e));
+    l.options.start_seconds = patience(l.options.host_timeout);
     memcpy(l.options.common.job, r->job, sizeof r->job);
     summon(&s, r, many, o->threads);
     s.key = l.options.key;

@@ -42,7 +42,7 @@ static int take_part(struct cr_comm *c, const struct cr_conduct *conduct, const 
     size_t size = 0, total = 0;
     const void *mine = conduct ? cr_conduct_state(conduct, &size) : NULL;
     int rc = share(c, mine, size, &state, &total, e);
-    if (rc == 0 && total == 0) rc = cr_fail(e, CR_E_PEER, "rank 0 could not begin the run; it says why");
+    if (rc == 0 && total == 0) return 0; /* rank 0 could not begin, and says why */
     if (rc == 0) rc = cr_part_run(state, total, o->threads, data, c, NULL, result, e);
     free(state);
     return rc;
@@ -56,7 +56,10 @@ int cr_train_over_mpi(const struct cr_train_options *o, const struct cr_net *net
     struct cr_error first = { .code = CR_OK };
     struct cr_comm *c = cr_mpi_new(NULL, NULL, &keeper, e);
     if (!c) return -(int)e->code;
-    if (c->rank != 0) signal(SIGINT, SIG_IGN); /* sent to all ranks; rank 0 ends the run in order */
+    if (c->rank != 0) {
+        signal(SIGINT, SIG_IGN); /* sent to all ranks; rank 0 ends the run in order */
+        signal(SIGTERM, SIG_IGN);
+    }
     if (c->rank == 0) conduct = cr_conduct_begin(o, net, data, events, c->size, &first);
     keeper.user = conduct;
     int rc = take_part(c, conduct, o, data, result, e);
@@ -66,7 +69,8 @@ int cr_train_over_mpi(const struct cr_train_options *o, const struct cr_net *net
         rc = -(int)first.code;
     }
     const int alone = rc < 0 && !first.code && rc != -CR_E_INTERRUPTED && rc != -CR_E_DIVERGED;
-    if (alone) fprintf(stderr, "%s: rank %d: %s\n", cr_program, c->rank, e->text); /* nothing comes after the abort */
+    if (alone) fprintf(stderr, "corering: rank %d: %s\n", c->rank, e->text); /* nothing comes after the abort */
+    const int is_first = c->rank == 0;
     cr_mpi_free(c, alone);
-    return rc;
+    return rc == -CR_E_INTERRUPTED && !is_first ? 0 : rc; /* rank 0 tells of it */
 }

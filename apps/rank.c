@@ -114,7 +114,7 @@ static int take_part(struct cr_member *m, const struct cr_summons *s, const stru
     return rc;
 }
 
-int cr_rank_run(const struct cr_summons *s, int lifeline, struct cr_error *e)
+int cr_rank_run(const struct cr_summons *s, int lifeline, double patience, struct cr_error *e)
 {
     struct orphan orphan = { s->rank };
     struct cr_cpus cpus;
@@ -124,7 +124,7 @@ int cr_rank_run(const struct cr_summons *s, int lifeline, struct cr_error *e)
     cr_cpus_allowed(&cpus);
     struct cr_member_options o = {
         .rank = s->rank, .incarnation = s->incarnation, .key = s->key, .arbiter = s->arbiter, .arbiters = s->count,
-        .lifeline = lifeline, .dial_seconds = 10,
+        .lifeline = lifeline, .dial_seconds = patience,
         .spin = (s->slots ? s->slots : cr_threads_default()) < cpus.count, .orphan = save_orphan, .user = &orphan,
     };
     CR_TRY(cr_agreement_fill(&o.common, e));

@@ -5,7 +5,7 @@
 #include "dist/launch.h"
 
 /* s: how to reach the arbiter, and who we are. lifeline: a descriptor whose end means that the launcher is gone; -1 =
- * none. isa: of --isa. Says on stderr what the user has to know. */
-int cr_rank_run(const struct cr_summons *s, int lifeline, struct cr_error *e);
+ * none. patience: seconds that the arbiter may take to be there. Says on stderr what the user has to know. */
+int cr_rank_run(const struct cr_summons *s, int lifeline, double patience, struct cr_error *e);
 
 #endif

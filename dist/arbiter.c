@@ -64,6 +64,7 @@ struct cr_arbiter {
     int begun;                   /* cr_views_begin was called */
     int over, rc;                /* the run is over, and how */
     int last_save;               /* too few are left: the run fails once its state is kept */
+    int told_refusal;            /* of somebody who knocked in vain */
     struct cr_error error;
     int measured;                /* the ranks have said what they measured */
 };
@@ -507,7 +508,32 @@ static void welcome(void *arbiter, struct cr_connection *c)
     do_acts(a);
 }
 
+/* Where ranks come by themselves, one of them may be among those turned away while the others wait for it: told once.
+ * Later, and where the launcher has started all, they are strangers. */
+static void turned_away(void *arbiter, const struct cr_address *from, const struct cr_error *why)
+{
+    struct cr_arbiter *a = arbiter;
+    char address[CR_ADDRESS_TEXT], sentence[CR_ADDRESS_TEXT + sizeof why->text + 32];
+    if (a->crew || a->begun || a->told_refusal || !a->options.events.warning) return;
+    a->told_refusal = 1;
+    cr_address_text(from, address);
+    snprintf(sentence, sizeof sentence, "a process at %s was turned away: %s", address, why->text);
+    a->options.events.warning(a->options.events.user, sentence);
+}
+
 /* ---- by the clock */
+
+/* Who has not come in time. May still join. */
+static void tell_missing(const struct cr_arbiter *a)
+{
+    char sentence[160];
+    for (int i = 0; i < a->options.ranks && a->options.events.warning; i++) {
+        if (a->rank[i].able) continue;
+        snprintf(sentence, sizeof sentence, "rank %d%s%.64s has not come within %g s; the run begins without it", i,
+                 a->crew ? " on " : "", a->crew ? name_of(a, i) : "", a->options.start_seconds);
+        a->options.events.warning(a->options.events.user, sentence);
+    }
+}
 
 static void begin_if_ready(struct cr_arbiter *a, int64_t now)
 {
@@ -528,6 +554,7 @@ static void begin_if_ready(struct cr_arbiter *a, int64_t now)
     }
     a->begun = 1;
     a->error = (struct cr_error){ .rank = -1 };
+    if (late) tell_missing(a);
     if (a->options.events.began) a->options.events.began(a->options.events.user, here);
     cr_views_begin(&a->views);
     for (int i = 0; i < a->options.ranks && a->crew; i++)
@@ -587,7 +614,7 @@ static void turn(struct cr_arbiter *a, struct pollfd *p)
     const int crew = a->crew ? cr_crew_poll(a->crew, p + n + 1 + doors, &deadline) : 0;
     poll(p, (nfds_t)(n + 1 + doors + crew), cr_clock_left(deadline));
 
-    cr_door_serve(a->door, p + n + 1, doors, welcome, NULL, a);
+    cr_door_serve(a->door, p + n + 1, doors, welcome, turned_away, a);
     for (int i = 0; i < n; i++)
         if (a->rank[i].frames) hear_rank(a, i);
     if (p[n].revents) finish_writing(a);

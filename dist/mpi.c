@@ -6,6 +6,7 @@
 #if CR_HAVE_MPI && !defined CR_NO_MPI
 
 #include <mpi.h>
+#include <stdlib.h>
 
 #include "dist/fixed.h"
 
@@ -41,6 +42,11 @@ static int combine(void *user, struct cr_message *m, struct cr_error *e)
     return all_words(m->sum32, m->shape.sums32, MPI_UINT32_T, 4, MPI_SUM, e);
 }
 
+static void end_mpi(void)
+{
+    MPI_Finalize();
+}
+
 struct cr_comm *cr_mpi_new(int *argc, char ***argv, const struct cr_keeper *keeper, struct cr_error *e)
 {
     int level = 0, rank = 0, size = 0;
@@ -49,13 +55,13 @@ struct cr_comm *cr_mpi_new(int *argc, char ***argv, const struct cr_keeper *keep
         failed(code, "MPI_Init_thread", e);
         return NULL;
     }
+    atexit(end_mpi);
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     if (level < MPI_THREAD_FUNNELED || size > CR_MAX_RANKS) {
         cr_fail(e, CR_E_USAGE, size > CR_MAX_RANKS ? "MPI started more than 1,024 ranks"
                                                    : "this MPI does not allow a process to have threads");
-        MPI_Finalize();
         return NULL;
     }
     struct cr_comm *const c = cr_fixed_new(rank, size, combine, NULL, keeper);
@@ -71,7 +77,6 @@ void cr_mpi_free(struct cr_comm *c, int alone)
     if (!c) return;
     cr_fixed_free(c);
     if (alone) MPI_Abort(MPI_COMM_WORLD, 1);
-    MPI_Finalize();
 }
 
 #else

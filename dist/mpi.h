@@ -12,8 +12,8 @@ int cr_mpi_possible(void);
  * and argv: main's, or NULL. keeper: what rank 0 does with checkpoints and events, or NULL; stays the caller's.
  * NULL and *e: -CR_E_USAGE without MPI, -CR_E_PEER, -CR_E_NOMEM. */
 struct cr_comm *cr_mpi_new(int *argc, char ***argv, const struct cr_keeper *keeper, struct cr_error *e);
-/* End MPI. Every rank comes here; alone: only this one does, so all are ended (MPI_Abort), and the call does not
- * return. */
+/* Free. Every rank comes here; alone: only this one does, so all are ended (MPI_Abort), and the call does not return.
+ * MPI itself ends with the process, after its last words: MPI_Finalize waits for ever when mpirun is ending the run. */
 void cr_mpi_free(struct cr_comm *c, int alone);
 
 #endif
