@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs that mpirun starts, over TCP and, from a build of its own, over MPI: the weights of one process, who speaks, how
-# Ctrl-C and a lost rank end them. And what runs over TCP do when a key differs or a rank never comes. That the starters'
-# variables are understood, and srun, are in tests/starters.sh; sums over MPI in tests/mpi.sh.
+# Ctrl-C and a lost rank end them. And what runs over TCP do when a key differs or a rank never comes. The variables of
+# starters, and srun, are in tests/starters.sh; sums over MPI in tests/mpi.sh.
 set -u
 . "$SRCDIR/tests/tools/common.sh"
 
