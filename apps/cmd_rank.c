@@ -29,6 +29,7 @@ static int rank(void *args, const struct cr_arguments *words, struct cr_error *e
     (void)args, (void)words;
     signal(SIGPIPE, SIG_IGN); /* the launcher may be gone when there is something to say */
     signal(SIGINT, SIG_IGN);  /* Ctrl-C is the launcher's */
+    signal(SIGTERM, SIG_IGN); /* comes when the launcher dies; standard input says so too, and leaves time to save */
     CR_TRY(read_summons(&s, e));
     return s.probe ? cr_probe_rank(&s, e) : cr_rank_run(&s, STDIN_FILENO, 10, e);
 }

@@ -32,10 +32,10 @@ static void give_snapshot(struct cr_member *m)
     const int rc = m->comm.snapshot(m->comm.run, &bytes, &size, &e);
     pthread_mutex_lock(&m->lock);
     if (rc < 0) {
-        member_say(m, CR_WORD_ERROR, view, committed, e.code, e.text, strlen(e.text));
+        cr_member_say(m, CR_WORD_ERROR, view, committed, e.code, e.text, strlen(e.text));
         return;
     }
-    member_say(m, CR_WORD_STATE, view, committed, 0, bytes, size);
+    cr_member_say(m, CR_WORD_STATE, view, committed, 0, bytes, size);
     free(bytes);
 }
 
@@ -84,7 +84,7 @@ static int check_alive(struct cr_member *m, struct cr_error *e)
 static void adopt(struct cr_member *m)
 {
     int64_t weight[CR_MAX_RANKS];
-    member_disconnect(m);
+    cr_member_disconnect(m);
     atomic_store(&m->adopted, m->started);
     m->comm.size = m->roster.size;
     for (int i = 0; i < m->roster.size; i++) {
@@ -118,7 +118,7 @@ static void turn_to(struct cr_member *m, enum cr_phase phase)
 {
     if (m->phase == phase) return;
     m->phase = phase;
-    member_pulse(m);
+    cr_member_pulse(m);
 }
 
 static struct cr_message *begin(struct cr_comm *c, struct cr_message_shape shape, enum cr_phase phase)
@@ -162,9 +162,9 @@ static void complain(struct cr_member *m, int about, const struct cr_error *why)
     m->broken = view;
     if (m->prepared != view) return;
     if (about >= 0)
-        member_complain(m, about, 0, why->text);
+        cr_member_complain(m, about, 0, why->text);
     else /* no other member's doing */
-        member_say(m, CR_WORD_ERROR, view, m->committed, why->code, why->text, strlen(why->text));
+        cr_member_say(m, CR_WORD_ERROR, view, m->committed, why->code, why->text, strlen(why->text));
 }
 
 /* Trade the message within the adopted view. With the lock. 0 = combined, 1 = look again at how things stand. */
@@ -174,7 +174,7 @@ static int attempt(struct cr_member *m, struct cr_message *message)
     int about = -1, rc = 0;
     pthread_mutex_unlock(&m->lock);
     if (m->comm.size > 1) {
-        if (!m->transport) rc = member_connect(m, &about, &e);
+        if (!m->transport) rc = cr_member_connect(m, &about, &e);
         if (rc == 0) {
             m->transport->collective = m->committed + 1;
             const enum cr_way way = cr_allreduce_way(m->comm.size, message->size, &m->roster.model);
@@ -250,7 +250,7 @@ static int say_save(struct cr_member *m, struct cr_error *e)
         pthread_mutex_lock(&m->lock);
         if (rc < 0) return rc;
     }
-    member_say(m, CR_WORD_SAVE, atomic_load(&m->adopted), m->committed + 1, 0, bytes, size);
+    cr_member_say(m, CR_WORD_SAVE, atomic_load(&m->adopted), m->committed + 1, 0, bytes, size);
     free(bytes);
     return 0;
 }
@@ -288,7 +288,7 @@ static void tell(struct cr_comm *c, uint64_t key, const void *event, size_t size
 {
     struct cr_member *m = c->self;
     pthread_mutex_lock(&m->lock);
-    member_say(m, CR_WORD_TELL, m->started, m->committed, key, event, size);
+    cr_member_say(m, CR_WORD_TELL, m->started, m->committed, key, event, size);
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -355,7 +355,7 @@ static int set_up(struct cr_member *m, struct cr_error *e)
     CR_TRY(dial_arbiter(m, e));
     cr_door_expect(m->door, &m->key, &m->hello);
     m->heard = cr_clock();
-    if (pthread_create(&m->control, NULL, member_control, m) != 0)
+    if (pthread_create(&m->control, NULL, cr_member_control, m) != 0)
         return cr_fail(e, CR_E_NOMEM, "cannot start another thread");
     m->control_runs = 1;
     return 0;
@@ -368,11 +368,11 @@ static void tear_down(struct cr_member *m)
         m->leave = 1;
         pthread_cond_broadcast(&m->changed);
         pthread_mutex_unlock(&m->lock);
-        member_wake(m);
+        cr_member_wake(m);
         pthread_join(m->control, NULL);
     }
     m->started = UINT32_MAX; /* connections of all views go */
-    member_disconnect(m);
+    cr_member_disconnect(m);
     cr_frames_free(m->arbiter);
     if (m->door) cr_door_close(m->door);
     for (int i = 0; i < 2; i++) {
@@ -424,7 +424,7 @@ int cr_member_need_files(struct cr_member *m, int (*take)(void *user, const char
 {
     int rc = 0, more = 1;
     pthread_mutex_lock(&m->lock);
-    member_say(m, CR_WORD_NEED, 0, 0, 0, NULL, 0);
+    cr_member_say(m, CR_WORD_NEED, 0, 0, 0, NULL, 0);
     while (more && (rc = check_alive(m, e)) == 0) {
         if (!m->file.there) {
             wait_for_news(m);
@@ -437,7 +437,7 @@ int cr_member_need_files(struct cr_member *m, int (*take)(void *user, const char
         more = m->file.follow > 0;
         m->file.bytes = NULL;
         m->file.there = 0;
-        member_wake(m);
+        cr_member_wake(m);
         pthread_mutex_unlock(&m->lock);
         rc = bytes ? take(user, name, bytes, size, e) : cr_fail(e, CR_E_NOMEM, "out of memory for the file %s", name);
         free(bytes);
@@ -460,7 +460,7 @@ int cr_member_enter(struct cr_member *m, long threads, const char *isa, double h
     int rc = w.failed ? cr_fail(e, CR_E_NOMEM, "out of memory for what a rank says of itself") : 0;
     pthread_mutex_lock(&m->lock);
     m->host_timeout = host_timeout;
-    if (rc == 0) member_say(m, CR_WORD_ABLE, 0, 0, 0, w.bytes, w.size);
+    if (rc == 0) cr_member_say(m, CR_WORD_ABLE, 0, 0, 0, w.bytes, w.size);
     free(w.bytes);
     while (rc == 0 && !(m->entered && m->started == m->prepared && m->started)) {
         rc = check_alive(m, e);
@@ -510,7 +510,7 @@ int cr_member_close(struct cr_member *m, int rc, struct cr_error *e)
     const int own = rc < 0 && rc != -CR_E_INTERRUPTED; /* an interrupted run has ended everywhere */
     pthread_mutex_lock(&m->lock);
     if (!m->gone && !m->leave) {
-        if (own) member_say(m, CR_WORD_ERROR, m->started, m->committed, e->code, e->text, strlen(e->text));
+        if (own) cr_member_say(m, CR_WORD_ERROR, m->started, m->committed, e->code, e->text, strlen(e->text));
         const int end = wait_to_leave(m, own, e);
         if (rc == 0) rc = end;
     }

@@ -11,31 +11,31 @@
 static const double silence_of_arbiter = 10; /* seconds */
 static const double patience_with_compute = 1; /* seconds, when the arbiter is lost */
 
-void member_wake(struct cr_member *m)
+void cr_member_wake(struct cr_member *m)
 {
     const char byte = 0;
     const ssize_t n = write(m->wake[1], &byte, 1);
     (void)n; /* a full pipe wakes as well */
 }
 
-void member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective, uint64_t number,
-                const void *payload, size_t size)
+void cr_member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective, uint64_t number,
+                   const void *payload, size_t size)
 {
     const struct cr_frame f = { .kind = word, .view = view, .collective = collective, .number = number, .size = size,
                                 .payload = payload };
     if (cr_frames_put(m->arbiter, &f, &m->why) < 0) m->gone = 1;
-    member_wake(m);
+    cr_member_wake(m);
 }
 
-void member_pulse(struct cr_member *m)
+void cr_member_pulse(struct cr_member *m)
 {
-    member_say(m, CR_WORD_PULSE, m->started, m->committed, m->step << 8 | (uint64_t)m->phase, NULL, 0);
+    cr_member_say(m, CR_WORD_PULSE, m->started, m->committed, m->step << 8 | (uint64_t)m->phase, NULL, 0);
 }
 
-void member_complain(struct cr_member *m, int about, int64_t silence, const char *why)
+void cr_member_complain(struct cr_member *m, int about, int64_t silence, const char *why)
 {
     const uint64_t ms = (uint64_t)silence / 1000000;
-    member_say(m, CR_WORD_COMPLAINT, m->started, m->committed, ms << 32 | (uint64_t)about, why, strlen(why));
+    cr_member_say(m, CR_WORD_COMPLAINT, m->started, m->committed, ms << 32 | (uint64_t)about, why, strlen(why));
 }
 
 static void *copy(const struct cr_frame *f)
@@ -76,14 +76,14 @@ static void prepare(struct cr_member *m, uint32_t view)
     m->prepared = view;
     atomic_store(&m->announced, view);
     if (m->transport) m->transport->cancel(m->transport);
-    member_say(m, CR_WORD_READY, view, m->committed, 0, NULL, 0);
+    cr_member_say(m, CR_WORD_READY, view, m->committed, 0, NULL, 0);
 }
 
 static void fetch(struct cr_member *m, const struct cr_frame *f)
 {
     const struct cr_message *last = &m->message[m->committed & 1];
     if (f->view == m->prepared && f->collective == m->committed)
-        member_say(m, CR_WORD_MESSAGE, f->view, f->collective, 0, last->bytes, last->size);
+        cr_member_say(m, CR_WORD_MESSAGE, f->view, f->collective, 0, last->bytes, last->size);
 }
 
 static void patch(struct cr_member *m, const struct cr_frame *f)
@@ -109,7 +109,7 @@ static void start(struct cr_member *m, const struct cr_frame *f)
     m->roster = roster;
     m->prepared = m->started = f->view;
     atomic_store(&m->announced, f->view);
-    member_drop_pulses(m);
+    cr_member_drop_pulses(m);
 }
 
 static void fail(struct cr_member *m, const struct cr_frame *f)
@@ -177,7 +177,7 @@ static void welcome(void *member, struct cr_connection *c)
     const int expected = h->to == m->options.rank && h->view >= m->started;
     while (slot < MEMBER_INCOMING && m->incoming[slot].used) slot++;
     if (expected && h->channel == CR_CHANNEL_PULSE) {
-        member_add_pulse(m, c, h->rank, h->view);
+        cr_member_add_pulse(m, c, h->rank, h->view);
     } else if (expected && h->channel == CR_CHANNEL_DATA && slot < MEMBER_INCOMING) {
         m->incoming[slot] = (struct incoming){ .used = 1, .connection = *c };
         pthread_cond_broadcast(&m->changed);
@@ -203,7 +203,7 @@ static void hear_pulse(struct pulse_link *p)
 static void send_pulses(struct cr_member *m, int64_t now, int64_t late)
 {
     const int64_t most = cr_part_of(m->host_timeout, CR_SILENCE_OF_LINK);
-    member_pulse(m);
+    cr_member_pulse(m);
     for (int i = 0; i < MEMBER_PEERS; i++) {
         struct pulse_link *p = &m->pulse[i];
         if (!p->frames) continue;
@@ -214,7 +214,7 @@ static void send_pulses(struct cr_member *m, int64_t now, int64_t late)
         const int64_t silence = now - p->heard;
         if (silence < most || p->complained || p->view != m->started || m->started != m->prepared) continue;
         p->complained = 1;
-        member_complain(m, p->rank, silence, "no sign of life");
+        cr_member_complain(m, p->rank, silence, "no sign of life");
     }
 }
 
@@ -291,7 +291,7 @@ static void turn(struct cr_member *m, int64_t *next_pulse)
     }
 }
 
-void *member_control(void *member)
+void *cr_member_control(void *member)
 {
     struct cr_member *m = member;
     int64_t next_pulse = cr_clock();

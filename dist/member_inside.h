@@ -92,21 +92,25 @@ struct cr_member {
     struct cr_spent spent;
 };
 
-/* Queue a frame for the arbiter; the same for a heartbeat, and for a complaint about the view started last. With the lock. */
-void member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective, uint64_t number,
-                const void *payload, size_t size);
-void member_pulse(struct cr_member *m);
-void member_complain(struct cr_member *m, int about, int64_t silence, const char *why);
-void member_wake(struct cr_member *m);
+/* Queue a frame for the arbiter; the same for a heartbeat, and for a complaint about the view started last. With the
+ * lock. */
+void cr_member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective, uint64_t number,
+                   const void *payload, size_t size);
+void cr_member_pulse(struct cr_member *m);
+void cr_member_complain(struct cr_member *m, int about, int64_t silence, const char *why);
+void cr_member_wake(struct cr_member *m);
 
 /* member_control.c: the thread, until m->leave or m->gone and then until told. */
-void *member_control(void *member);
+void *cr_member_control(void *member);
 
 /* member_links.c, on the computing thread, without the lock: connect to the peers of the adopted view. 0, or negative
  * and *about = the rank that could not be reached. */
-int member_connect(struct cr_member *m, int *about, struct cr_error *e);
+int cr_member_connect(struct cr_member *m, int *about, struct cr_error *e);
 /* Drop all connections to members of views before the one started last. With the lock. */
-void member_disconnect(struct cr_member *m);
+void cr_member_disconnect(struct cr_member *m);
+/* The heartbeats. Both with the lock; the connection is taken over, and closed when there is no room. */
+void cr_member_add_pulse(struct cr_member *m, struct cr_connection *c, int rank, uint32_t view);
+void cr_member_drop_pulses(struct cr_member *m);
 
 /* member_measure.c, on the computing thread: the comm's measure. */
 int cr_member_measure(struct cr_comm *c, const struct cr_workload *w, struct cr_error *e);
@@ -116,8 +120,5 @@ void cr_member_take_measured(struct cr_member *m, const struct cr_message *messa
 void cr_member_account(struct cr_member *m, const struct cr_message *message, int64_t came);
 /* The run is done here. */
 void cr_member_say_done(struct cr_member *m, uint32_t view);
-/* The heartbeats. Both with the lock; the connection is taken over, and closed when there is no room. */
-void member_add_pulse(struct cr_member *m, struct cr_connection *c, int rank, uint32_t view);
-void member_drop_pulses(struct cr_member *m);
 
 #endif

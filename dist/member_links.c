@@ -57,7 +57,7 @@ static int await(struct cr_member *m, int place, struct cr_connection *c, struct
     return rc;
 }
 
-void member_add_pulse(struct cr_member *m, struct cr_connection *c, int rank, uint32_t view)
+void cr_member_add_pulse(struct cr_member *m, struct cr_connection *c, int rank, uint32_t view)
 {
     int slot = 0;
     while (slot < MEMBER_PEERS && m->pulse[slot].frames) slot++;
@@ -66,7 +66,7 @@ void member_add_pulse(struct cr_member *m, struct cr_connection *c, int rank, ui
         m->pulse[slot] = (struct pulse_link){ .frames = frames, .rank = rank, .view = view, .heard = cr_clock() };
     else
         cr_connection_close(c);
-    member_wake(m);
+    cr_member_wake(m);
 }
 
 static int dial_pulse(struct cr_member *m, int place, struct cr_error *e)
@@ -74,7 +74,7 @@ static int dial_pulse(struct cr_member *m, int place, struct cr_error *e)
     struct cr_connection c;
     CR_TRY(dial(m, place, CR_CHANNEL_PULSE, &c, e));
     pthread_mutex_lock(&m->lock);
-    member_add_pulse(m, &c, m->roster.entry[place].rank, atomic_load(&m->adopted));
+    cr_member_add_pulse(m, &c, m->roster.entry[place].rank, atomic_load(&m->adopted));
     pthread_mutex_unlock(&m->lock);
     return 0;
 }
@@ -95,7 +95,7 @@ static int connect_all(struct cr_member *m, struct cr_transport *t, const int *p
     return 0;
 }
 
-int member_connect(struct cr_member *m, int *about, struct cr_error *e)
+int cr_member_connect(struct cr_member *m, int *about, struct cr_error *e)
 {
     int peer[CR_MAX_RANKS];
     const int peers = cr_allreduce_peers(m->comm.rank, m->comm.size, peer);
@@ -116,7 +116,7 @@ int member_connect(struct cr_member *m, int *about, struct cr_error *e)
     return 0;
 }
 
-void member_drop_pulses(struct cr_member *m)
+void cr_member_drop_pulses(struct cr_member *m)
 {
     for (int i = 0; i < MEMBER_PEERS; i++) {
         if (m->pulse[i].view >= m->started) continue;
@@ -125,11 +125,11 @@ void member_drop_pulses(struct cr_member *m)
     }
 }
 
-void member_disconnect(struct cr_member *m)
+void cr_member_disconnect(struct cr_member *m)
 {
     if (m->transport) m->transport->free(m->transport);
     m->transport = NULL;
-    member_drop_pulses(m);
+    cr_member_drop_pulses(m);
     for (int i = 0; i < MEMBER_INCOMING; i++) {
         struct incoming *in = &m->incoming[i];
         if (!in->used || in->connection.theirs.view >= m->started) continue;

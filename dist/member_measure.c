@@ -33,7 +33,7 @@ void cr_member_take_measured(struct cr_member *m, const struct cr_message *messa
     m->roster.model = x.model;
     cr_deal_init(&m->deal, m->comm.size, speed);
     cr_measured_put(&w, &x);
-    if (!w.failed) member_say(m, CR_WORD_MEASURED, atomic_load(&m->adopted), m->committed, 0, w.bytes, w.size);
+    if (!w.failed) cr_member_say(m, CR_WORD_MEASURED, atomic_load(&m->adopted), m->committed, 0, w.bytes, w.size);
     free(w.bytes);
 }
 
@@ -59,6 +59,6 @@ void cr_member_say_done(struct cr_member *m, uint32_t view)
 {
     struct cr_writer w = { 0 };
     cr_spent_put(&w, &m->spent);
-    member_say(m, CR_WORD_DONE, view, m->committed, 0, w.bytes, w.failed ? 0 : w.size);
+    cr_member_say(m, CR_WORD_DONE, view, m->committed, 0, w.bytes, w.failed ? 0 : w.size);
     free(w.bytes);
 }
