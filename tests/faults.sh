@@ -102,7 +102,7 @@ if tool slow_disk -shared -fPIC 2>/dev/null; then run_preload=$WORK/slow_disk; f
 begin phases lenet5 long --schedule constant -e 1000 --log-every 10
 run_preload=
 seen '"host_joined"' 3
-validates() { has_events '"step"' 1; }
+validates() { has_events '"event":"step"' 1; }
 writes() { compgen -G 'phases/*.tmp*' >/dev/null; }
 dies_in "in a validation" validation node2 validates
 dies_in "in a checkpoint" checkpoint node3 writes
@@ -129,7 +129,7 @@ finish
 same "the result of one machine" "$(field weights_sha256 slow.log)" "$(alone "${run_words[@]}")"
 for _ in 1 2 3; do
     begin last mlp data --schedule constant --steps 3 --log-every 1
-    seen '"step":2,'
+    seen '"event":"step".*"step":2,'
     sleep 0.15 # a pulse of node3 has told of it
     rank=$(ranks node3)
     kill -KILL "$rank"
