@@ -1,5 +1,5 @@
-/* How long MPI_Allreduce takes for so many 32-bit words, in microseconds, the median of many times: a line for each word
- * of the command line. For tests/peers/bench_allreduce.py:
+/* How long MPI_Allreduce takes for so many 32-bit words, in microseconds, the median of many times: a line for each
+ * number of the command line. For tests/peers/bench_allreduce.py:
  *
  *     mpicc -O2 -o bench_allreduce bench_allreduce.c && mpirun -n 2 --mca btl tcp,self ./bench_allreduce 22278 */
 #include <mpi.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Training LeNet-5 by two processes with a thread each, over loopback: corering beside PyTorch, and beside itself as one
-process with two threads.
+"""Training LeNet-5 by two processes with a thread each, over loopback: corering beside PyTorch, and beside itself as
+one process with two threads.
 
     tests/peers/bench_ddp.py [--rounds 7]
 
@@ -134,7 +134,8 @@ def main():
     tell("c06", (1024, "two"), (1024, "one"), 0.95, "2 ranks to 2 threads, batch 1024")
     for batch, hashes in bits.items():
         good = good and len(hashes) == 1
-        print(f"{'ok' if len(hashes) == 1 else 'not ok'} - c06 batch {batch}: the same weights by ranks and by threads")
+        word = "ok" if len(hashes) == 1 else "not ok"
+        print(f"{word} - c06 batch {batch}: the same weights by ranks and by threads")
     sys.exit(not good)
 
 
