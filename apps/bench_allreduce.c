@@ -1,6 +1,7 @@
 /* corering bench allreduce: how fast ranks combine their messages, beside what their sockets can carry at most.
  *
- * The ranks are processes of this machine that talk over TCP as hosts do: this one is rank 0, the others are forked. */
+ * The ranks are processes of this machine that talk over TCP as hosts do: this one is rank 0, the others are forked. Or
+ * each is on a host of its own (--at, --rank), and this is one of them. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <poll.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "apps/bench.h"
+#include "apps/bench_meet.h"
 #include "apps/commands.h"
 #include "core/number.h"
 #include "core/team.h"
@@ -27,7 +29,8 @@ static const int64_t size_ns = 200000000, patience_ns = 60 * INT64_C(1000000000)
 
 struct args {
     struct cr_bench_args common;
-    long ranks, most;
+    long ranks, most, rank;
+    const char *at;
 };
 
 static const struct cr_option options[] = {
@@ -35,6 +38,13 @@ static const struct cr_option options[] = {
       .set = cr_option_count, .offset = offsetof(struct args, ranks) },
     { .name = "max", .argument = "BYTES", .help = "the largest message", .standard = "268435456",
       .set = cr_option_count, .offset = offsetof(struct args, most) },
+    { .name = "at", .argument = "A,B,...",
+      .help = "measure between hosts instead, whose addresses these are; start this on each, with its --rank. There is"
+              " no job key: for a network of your own",
+      .set = cr_option_text, .offset = offsetof(struct args, at) },
+    { .name = "rank", .argument = "N",
+      .help = "with --at: which of them this host is, from 0 on; rank 0 shows the figures", .standard = "0",
+      .set = cr_option_count, .offset = offsetof(struct args, rank) },
     CR_BENCH_JSON,
     { 0 },
 };
@@ -45,7 +55,7 @@ static const struct cr_option options[] = {
 struct bench {
     struct cr_transport *t;
     int next, before;   /* sockets to the neighbours in the ring; the same one when there are two ranks */
-    int spin;
+    int spin, on_hosts;
     struct cr_link_model model;
     char *buffer, *piece; /* (most bytes), (PIECE) */
     struct cr_log *log;   /* of rank 0; else NULL */
@@ -68,24 +78,27 @@ static int connect_all(int *fd, int ranks, struct cr_error *e)
     return 0;
 }
 
-/* Become rank `rank`: its sockets into its transport, the others' closed. */
+/* Become rank `rank`, with these sockets to the others. */
 static int become(struct bench *b, int rank, int ranks, const int *fd, struct cr_error *e)
+{
+    b->t = cr_tcp_new(rank, ranks, b->spin);
+    if (!b->t) return cr_fail(e, CR_E_NOMEM, "out of memory for a rank");
+    b->next = fd[(rank + 1) % ranks];
+    b->before = fd[(rank + ranks - 1) % ranks];
+    for (int i = 0; i < ranks; i++)
+        if (fd[i] >= 0) cr_tcp_link(b->t, i, fd[i], NULL);
+    return 0;
+}
+
+/* The same, of sockets of all ranks. */
+static int become_one(struct bench *b, int rank, int ranks, const int *fd, struct cr_error *e)
 {
     struct cr_cpus cpus;
     cr_cpus_allowed(&cpus);
     b->spin = ranks <= cpus.count;
-    b->t = cr_tcp_new(rank, ranks, b->spin);
-    if (!b->t) return cr_fail(e, CR_E_NOMEM, "out of memory for a rank");
-    b->next = fd[rank * ranks + (rank + 1) % ranks];
-    b->before = fd[rank * ranks + (rank + ranks - 1) % ranks];
-    for (int i = 0; i < ranks * ranks; i++) {
-        if (fd[i] < 0) continue;
-        if (i / ranks == rank)
-            cr_tcp_link(b->t, i % ranks, fd[i], NULL);
-        else
-            close(fd[i]);
-    }
-    return 0;
+    for (int i = 0; i < ranks * ranks; i++)
+        if (fd[i] >= 0 && i / ranks != rank) close(fd[i]);
+    return become(b, rank, ranks, fd + rank * ranks, e);
 }
 
 /* ---- what is timed ---- */
@@ -258,8 +271,9 @@ static int run_rank(struct bench *b, const size_t *bytes, int count, struct cr_e
     memset(b->piece, 0, PIECE);
     CR_TRY(probe(b, most, e));
     if (b->log && !b->log->out)
-        printf("%d ranks over TCP on this machine; a link: %.1f us, %.2f GB/s both ways at once, adding %.1f GB/s\n\n"
-               "%11s  %-9s%11s%11s%9s%9s%9s%11s\n", b->t->size, 1e6 * b->model.latency, 1e-9 / b->model.byte,
+        printf("%d ranks over TCP on %s; a link: %.1f us, %.2f GB/s both ways at once, adding %.1f GB/s\n\n"
+               "%11s  %-9s%11s%11s%9s%9s%9s%11s\n", b->t->size,
+               b->on_hosts ? "hosts of their own" : "this machine", 1e6 * b->model.latency, 1e-9 / b->model.byte,
                1e-9 / b->model.add, "bytes", "way", "us", "p99 us", "GB/s", "raw GB/s", "share", "other, us");
     for (int i = 0; i < count; i++) CR_TRY(measure(b, bytes[i], e));
     return 0;
@@ -280,7 +294,7 @@ static int run_all(int ranks, const int *fd, const size_t *bytes, int count, str
         if (child[r] == 0) mine = r;
     }
     if (mine) b.log = NULL;
-    if (rc == 0) rc = become(&b, mine, ranks, fd, e);
+    if (rc == 0) rc = become_one(&b, mine, ranks, fd, e);
     if (rc == 0) rc = run_rank(&b, bytes, count, e);
     if (mine) _exit(rc < 0);
     if (b.t) b.t->free(b.t);
@@ -307,6 +321,34 @@ static int bench(const struct args *a, const size_t *bytes, int count, struct cr
     return rc;
 }
 
+/* One rank of those on hosts. */
+static int bench_here(const struct args *a, const size_t *bytes, int count, struct cr_error *e)
+{
+    enum { PORT = 29500 };
+    struct cr_address at[MOST_RANKS];
+    struct cr_log log = { .out = a->common.json ? stdout : NULL };
+    struct bench b = { .log = a->rank == 0 ? &log : NULL, .spin = 1, .on_hosts = 1 };
+    char list[MOST_RANKS * CR_ADDRESS_TEXT], *rest;
+    int fd[MOST_RANKS], ranks = 0;
+    snprintf(list, sizeof list, "%s", a->at);
+    for (const char *one = strtok_r(list, ",", &rest); one && ranks < MOST_RANKS; one = strtok_r(NULL, ",", &rest)) {
+        if (cr_address_parse(&at[ranks], one, NULL) < 0)
+            return cr_fail(e, CR_E_USAGE, "--at takes addresses in numbers, as in 10.0.0.1,10.0.0.2:4711, not '%s'", one);
+        if (!at[ranks].port) at[ranks].port = PORT;
+        ranks++;
+    }
+    if (ranks < 2 || a->rank >= ranks)
+        return cr_fail(e, CR_E_USAGE, "--at takes 2 to %d addresses, and --rank counts them from 0", MOST_RANKS);
+    int rc = cr_bench_meet((int)a->rank, ranks, at, fd, e);
+    if (rc == 0) rc = become(&b, (int)a->rank, ranks, fd, e);
+    if (rc == 0) rc = run_rank(&b, bytes, count, e);
+    if (b.t) b.t->free(b.t);
+    free(b.buffer);
+    free(b.piece);
+    cr_log_free(&log);
+    return rc;
+}
+
 static int body(void *args, const struct cr_arguments *words, struct cr_error *e)
 {
     enum { MOST_SIZES = 64 };
@@ -323,7 +365,7 @@ static int body(void *args, const struct cr_arguments *words, struct cr_error *e
     }
     for (long n = 4; words->count == 0 && n <= a->most; n *= 4) bytes[count++] = (size_t)n;
     if (count == 0) return cr_fail(e, CR_E_USAGE, "--max takes 4 or more");
-    return bench(a, bytes, count, e);
+    return a->at ? bench_here(a, bytes, count, e) : bench(a, bytes, count, e);
 }
 
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
@@ -344,7 +386,8 @@ const struct cr_command cr_command_bench_allreduce = {
                    "turns.\n\n"
                    "BYTES   size of a message, a multiple of 4 [4, 16, 64, ... up to --max]",
     .examples = "  corering bench allreduce\n"
-                "  corering bench allreduce -n 4 89112 40000000\n",
+                "  corering bench allreduce -n 4 89112 40000000\n"
+                "  corering bench allreduce --at 10.0.0.1,10.0.0.2 --rank 0    # on the first, 1 on the second\n",
     .options = options,
     .least = 0,
     .most = -1,

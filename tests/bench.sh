@@ -93,6 +93,14 @@ works "bench allreduce --json" '"bench":"allreduce"' bench allreduce -n 3 4 1000
 every "each size, beside raw sockets and the other way" "[l['bytes'] for l in lines] == [4, 100000] and all(
     l['ranks'] == 3 and l['microseconds'] == l[l['way']] > 0 and l['p99'] >= l['microseconds'] and l['raw'] > 0 and
     abs(l['share'] - l['gbytes'] / l['raw']) < 1e-6 and l['ring'] > 0 and l['predicted'] > 0 for l in lines)" out
+at=127.0.0.1:$((27000 + $$ % 1000)),127.0.0.1:$((28000 + $$ % 1000))
+"$CORERING" bench allreduce --at $at --rank 1 64 >other 2>&1 & other=$!
+works "bench allreduce --at" "^2 ranks over TCP on hosts of their own" bench allreduce --at $at 64
+if wait $other && ! test -s other; then pass "bench allreduce --rank 1: says nothing"
+else miss "bench allreduce --rank 1" "$(cat other)"
+fi
+fails "addresses" bench allreduce --at 127.0.0.1
+fails "addresses in numbers" bench allreduce --at localhost,127.0.0.1
 if test "${EMULATOR:-}"; then
     skip "bench peak" "an emulator would take long"
 else
