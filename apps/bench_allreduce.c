@@ -333,7 +333,7 @@ static int bench_here(const struct args *a, const size_t *bytes, int count, stru
     snprintf(list, sizeof list, "%s", a->at);
     for (const char *one = strtok_r(list, ",", &rest); one && ranks < MOST_RANKS; one = strtok_r(NULL, ",", &rest)) {
         if (cr_address_parse(&at[ranks], one, NULL) < 0)
-            return cr_fail(e, CR_E_USAGE, "--at takes addresses in numbers, as in 10.0.0.1,10.0.0.2:4711, not '%s'", one);
+            return cr_fail(e, CR_E_USAGE, "--at takes addresses in numbers, as in 10.0.0.1,10.0.0.2, not '%s'", one);
         if (!at[ranks].port) at[ranks].port = PORT;
         ranks++;
     }
