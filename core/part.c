@@ -29,10 +29,10 @@ static void tell_result(struct cr_run *r, const struct cr_train_result *result)
     r->comm->tell(r->comm, cr_event_key(&event, r->state.step), bytes, size);
 }
 
-static double compute(void *run, double seconds)
+static void compute(void *run, long blocks)
 {
     struct cr_run *r = run;
-    return cr_stepper_try(&r->stepper, seconds);
+    cr_stepper_try(&r->stepper, blocks);
 }
 
 static int measure(struct cr_run *r, struct cr_error *e)

@@ -314,14 +314,14 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
     }
 }
 
-/* Seconds for the first `blocks` blocks of the step in round[0]. */
-static double try_blocks(struct cr_stepper *s, long blocks)
+void cr_stepper_try(struct cr_stepper *s, long blocks)
 {
     struct cr_round *const r = &s->round[0];
+    r->step = cr_plan_step(s->plan, s->state->step);
+    for (int i = 0; i < s->net->tensors; i++) r->shift[i] = cr_scale_shift(s->state->scale[i], s->guard);
+    r->end_block = blocks < r->step.blocks ? blocks : r->step.blocks;
     atomic_store(&r->busy_count, 0);
     atomic_store(&r->next_block, 0);
-    r->end_block = blocks;
-    const int64_t began = nanoseconds();
 #pragma omp parallel num_threads(s->threads)
     {
         struct cr_permutation order = { 0 };
@@ -333,25 +333,6 @@ static double try_blocks(struct cr_stepper *s, long blocks)
         cr_fp_leave(mode);
         cr_unpin(&pin);
     }
-    return 1e-9 * (double)(nanoseconds() - began);
-}
-
-double cr_stepper_try(struct cr_stepper *s, double seconds)
-{
-    struct cr_round *const r = &s->round[0];
-    r->step = cr_plan_step(s->plan, s->state->step);
-    for (int i = 0; i < s->net->tensors; i++) r->shift[i] = cr_scale_shift(s->state->scale[i], s->guard);
-    const long most = r->step.blocks / s->threads > 0 ? r->step.blocks / s->threads : 1; /* rounds */
-    const double once = try_blocks(s, s->threads < r->step.blocks ? s->threads : r->step.blocks); /* warms up, too */
-    const double fitting = seconds / 4 / once;
-    const long rounds = fitting < 1 ? 1 : fitting < (double)most ? (long)fitting : most;
-    double sum = 0;
-    long done = 0;
-    do {
-        sum += try_blocks(s, rounds * s->threads < r->step.blocks ? rounds * s->threads : r->step.blocks);
-        done += rounds;
-    } while (sum < seconds);
-    return sum / (double)done;
 }
 
 int cr_stepper_run(struct cr_stepper *s, uint64_t until, const struct cr_stepper_hooks *hooks, struct cr_error *e)

@@ -80,9 +80,8 @@ void cr_stepper_free(struct cr_stepper *s);
 int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
                       const struct cr_permutation *order, long b);
 
-/* For struct cr_workload: compute blocks of the step to come for about so many seconds and forget them. Returns seconds
- * of a round of blocks, one on each thread. */
-double cr_stepper_try(struct cr_stepper *s, double seconds);
+/* For struct cr_workload: compute the first so many blocks of the step to come and forget them. */
+void cr_stepper_try(struct cr_stepper *s, long blocks);
 
 /* Do steps until state->step == until, or until hooks->pause says so. hooks may be NULL.
  * With other ranks a step is committed after pause, which does to the state what belongs to the step.

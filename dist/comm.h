@@ -26,9 +26,8 @@ struct cr_workload {
     long blocks;           /* of a step */
     size_t bytes;          /* of its message */
     int threads;
-    /* Compute blocks of the step to come for about so many seconds, and forget what came out. Returns the seconds of a
-     * round: `threads` blocks, one on each thread. */
-    double (*compute)(void *user, double seconds);
+    /* Compute the first so many blocks of the step to come, and forget what comes out. */
+    void (*compute)(void *user, long blocks);
     void *user;
 };
 

@@ -8,19 +8,16 @@
 
 #include "dist/dial.h"
 
-enum { ALONE, ROUND, THREADS, SHORT, LONG, ADD }; /* ns, ns, -, ns, ns, 1e-15 s a byte */
+/* A rank's words: ns of a round of blocks, alone and with all; ns of its part of a step with all, and of that step;
+ * threads; ns of a short and of a long all-reduce; 1e-15 s to add a byte. */
+enum { ALONE, ROUND, PART, STEP, THREADS, SHORT, LONG, ADD };
 _Static_assert(ADD + 1 == CR_MEASURE_WORDS, "a word for each");
 
 enum { SHORTS = 15, LONGS = 5, LONG_LEAST = 1 << 16, LONG_MOST = 1 << 20 };
-static const double compute_seconds = 0.025;
+enum { STEPS_LEAST = 4, STEPS_MOST = 32 };
+static const int64_t alone_ns = 25000000, together_ns = 20000000;
 
 static const struct cr_link_model count_latency = { .latency = 1 }, count_bytes = { .byte = 1 };
-
-/* A message of its own for trials. */
-struct trial {
-    struct cr_transport *t;
-    struct cr_message m;
-};
 
 static int compare(const void *a, const void *b)
 {
@@ -29,13 +26,14 @@ static int compare(const void *a, const void *b)
 }
 
 /* The median time of n all-reduces; one more comes before. */
-static int time_all(const struct trial *x, enum cr_way way, int n, int64_t *median, struct cr_error *e)
+static int time_all(struct cr_transport *t, const struct cr_message *x, enum cr_way way, int n, int64_t *median,
+                    struct cr_error *e)
 {
     int64_t took[SHORTS];
     for (int i = -1; i < n; i++) {
         const int64_t start = cr_clock();
-        struct cr_message m = x->m;
-        CR_TRY(cr_allreduce(x->t, way, &m, INT64_MAX, e));
+        struct cr_message m = *x;
+        CR_TRY(cr_allreduce(t, way, &m, INT64_MAX, e));
         if (i >= 0) took[i] = cr_clock() - start;
     }
     qsort(took, (size_t)n, sizeof *took, compare);
@@ -43,11 +41,15 @@ static int time_all(const struct trial *x, enum cr_way way, int n, int64_t *medi
     return 0;
 }
 
-static int wait_for_all(struct cr_transport *t, struct cr_error *e)
+/* All come together; *most: the greatest of what they bring. */
+static int agree(struct cr_transport *t, uint32_t *most, struct cr_error *e)
 {
     _Alignas(CR_MESSAGE_ALIGN) char word[CR_MESSAGE_ALIGN];
-    struct cr_message m = cr_message_in(word, (struct cr_message_shape){ .sums64 = 1 });
-    return cr_allreduce(t, CR_WAY_DOUBLING, &m, INT64_MAX, e);
+    struct cr_message m = cr_message_in(word, (struct cr_message_shape){ .maxima = 1 });
+    m.max32[0] = *most;
+    CR_TRY(cr_allreduce(t, CR_WAY_DOUBLING, &m, INT64_MAX, e));
+    *most = m.max32[0];
+    return 0;
 }
 
 /* Tells machines apart: a hash of the kernel's boot id; 0 = unknown. */
@@ -85,59 +87,137 @@ static struct cr_message_shape long_shape(size_t bytes)
     return (struct cr_message_shape){ .sums32 = long_size(bytes) / sizeof(uint32_t) };
 }
 
-static int time_network(struct cr_transport *t, size_t bytes, int64_t *words, struct cr_error *e)
+/* Times of the short message and of *full, and of adding; agreed on, so that every rank fits the same model. */
+static int time_network(struct cr_transport *t, const struct cr_message *full, int64_t *words, struct cr_error *e)
 {
+    static const int timed[] = { SHORT, LONG, ADD };
     _Alignas(CR_MESSAGE_ALIGN) char word[CR_MESSAGE_ALIGN];
-    const struct trial brief = { t, cr_message_in(word, (struct cr_message_shape){ .sums64 = 1 }) };
-    void *const buffer = aligned_alloc(CR_MESSAGE_ALIGN, LONG_MOST);
-    if (!buffer) return cr_fail(e, CR_E_NOMEM, "out of memory for trying the network");
-    memset(buffer, 0, LONG_MOST);
-    const struct trial full = { t, cr_message_in(buffer, long_shape(bytes)) };
-    int rc = time_all(&brief, CR_WAY_DOUBLING, SHORTS, &words[SHORT], e);
-    if (rc == 0) rc = time_all(&full, CR_WAY_RING, LONGS, &words[LONG], e);
-    free(buffer);
-    return rc;
+    const struct cr_message brief = cr_message_in(word, (struct cr_message_shape){ .sums64 = 1 });
+    CR_TRY(time_all(t, &brief, CR_WAY_DOUBLING, SHORTS, &words[SHORT], e));
+    CR_TRY(time_all(t, full, CR_WAY_RING, LONGS, &words[LONG], e));
+    words[ADD] = (int64_t)(cr_measure_add() * 1e15);
+    for (size_t i = 0; i < sizeof timed / sizeof *timed; i++) {
+        uint32_t most = words[timed[i]] < UINT32_MAX ? (uint32_t)words[timed[i]] : UINT32_MAX;
+        CR_TRY(agree(t, &most, e));
+        words[timed[i]] = most;
+    }
+    return 0;
 }
 
-static int64_t in_ns(double seconds) { return (int64_t)(seconds * 1e9) + 1; }
-
-int cr_measure(struct cr_transport *t, const struct cr_workload *w, struct cr_message *m, struct cr_error *e)
-{
-    int64_t *const own = m->sum64 + (t ? t->rank : 0) * CR_MEASURE_WORDS;
-    int first = 1;
-    if (t) CR_TRY(is_first(t, &first, e));
-    if (first) own[ALONE] = in_ns(w->compute(w->user, compute_seconds));
-    if (t) CR_TRY(wait_for_all(t, e));
-    own[ROUND] = t ? in_ns(w->compute(w->user, compute_seconds)) : own[ALONE];
-    own[THREADS] = w->threads;
-    own[ADD] = (int64_t)(cr_measure_add() * 1e15);
-    if (!t) return 0;
-    CR_TRY(wait_for_all(t, e));
-    CR_TRY(time_network(t, w->bytes, own, e));
-    return cr_allreduce(t, CR_WAY_DOUBLING, m, INT64_MAX, e);
-}
-
-/* ---- what follows */
-
-/* The link that explains a short all-reduce by doubling and a long one by a ring, as the slowest rank saw them. */
+/* The link that explains a short all-reduce by doubling and a long one by a ring. */
 static struct cr_link_model fit(const int64_t *words, int size, size_t bytes)
 {
-    double brief = 0, full = 0, add = 0;
-    struct cr_link_model x;
-    if (size < 2) return (struct cr_link_model){ .add = (double)words[ADD] * 1e-15 };
-    for (int i = 0; i < size; i++, words += CR_MEASURE_WORDS) {
-        if ((double)words[SHORT] * 1e-9 > brief) brief = (double)words[SHORT] * 1e-9;
-        if ((double)words[LONG] * 1e-9 > full) full = (double)words[LONG] * 1e-9;
-        if ((double)words[ADD] * 1e-15 > add) add = (double)words[ADD] * 1e-15;
-    }
+    const double brief = 1e-9 * (double)words[SHORT], full = 1e-9 * (double)words[LONG];
+    struct cr_link_model x = { .add = 1e-15 * (double)words[ADD] };
+    if (size < 2) return x;
     const size_t n = cr_message_size(long_shape(bytes));
     x.latency = brief / cr_allreduce_seconds(CR_WAY_DOUBLING, size, 0, &count_latency);
     const double rest = full - x.latency * cr_allreduce_seconds(CR_WAY_RING, size, 0, &count_latency);
     const double bytes_alone = rest > full / 16 ? rest : full / 16;
     const double both = bytes_alone / cr_allreduce_seconds(CR_WAY_RING, size, n, &count_bytes);
-    x.add = add < both / 2 ? add : both / 2;
+    if (x.add > both / 2) x.add = both / 2;
     x.byte = both - x.add;
     return x;
+}
+
+/* ---- compute */
+
+static long rounds_of(const struct cr_workload *w, long blocks) { return (blocks + w->threads - 1) / w->threads; }
+
+static int64_t time_compute(const struct cr_workload *w, long blocks)
+{
+    const int64_t start = cr_clock();
+    w->compute(w->user, blocks);
+    return cr_clock() - start + 1;
+}
+
+/* The mean ns of a round. */
+static int64_t time_alone(const struct cr_workload *w)
+{
+    int64_t sum = 0;
+    long rounds = 0;
+    time_compute(w, w->threads); /* memory is touched */
+    const int64_t once = time_compute(w, w->threads);
+    const int64_t fitting = alone_ns / 4 / once + 1;
+    const long blocks = fitting < w->blocks / w->threads ? (long)fitting * w->threads : w->blocks;
+    while (sum < alone_ns) {
+        sum += time_compute(w, blocks);
+        rounds += rounds_of(w, blocks);
+    }
+    return sum / rounds;
+}
+
+/* An equal share of a step on every rank, or as much of it as there is time for, and again until the time is over by
+ * the slowest one's clock. round: what is known of its ns; 0 = nothing. */
+static int time_together(struct cr_transport *t, const struct cr_workload *w, const struct cr_message *full,
+                         int64_t round, int64_t *words, struct cr_error *e)
+{
+    const struct cr_link_model model = fit(words, t->size, w->bytes);
+    const enum cr_way way = cr_allreduce_way(t->size, full->size, &model);
+    uint32_t us = (uint32_t)(round / 1000);
+    if (!round) w->compute(w->user, w->threads);
+    CR_TRY(agree(t, &us, e));
+    const int64_t slowest = (int64_t)us * 1000 + 1;
+    const int64_t fitting = together_ns / STEPS_LEAST / slowest + 1;
+    const long share = (w->blocks + t->size - 1) / t->size;
+    const long rounds = rounds_of(w, share) < fitting ? rounds_of(w, share) : (long)fitting;
+    const long blocks = rounds * w->threads < share ? rounds * w->threads : share;
+    int64_t steps = together_ns / (rounds * slowest), own = 0;
+    if (steps < STEPS_LEAST) steps = STEPS_LEAST;
+    if (steps > STEPS_MOST) steps = STEPS_MOST;
+    const int64_t start = cr_clock();
+    for (int i = 0; i < steps; i++) {
+        struct cr_message m = *full;
+        own += time_compute(w, blocks);
+        CR_TRY(cr_allreduce(t, way, &m, INT64_MAX, e));
+    }
+    words[ROUND] = own / steps / rounds + 1;
+    words[PART] = own / steps;
+    words[STEP] = (cr_clock() - start) / steps;
+    return 0;
+}
+
+static int measure_with(struct cr_transport *t, const struct cr_workload *w, int64_t *words, struct cr_error *e)
+{
+    void *const buffer = aligned_alloc(CR_MESSAGE_ALIGN, LONG_MOST);
+    int first = 1;
+    if (!buffer) return cr_fail(e, CR_E_NOMEM, "out of memory for trying the network");
+    memset(buffer, 0, LONG_MOST);
+    const struct cr_message full = cr_message_in(buffer, long_shape(w->bytes));
+    int rc = is_first(t, &first, e);
+    if (rc == 0 && first) words[ALONE] = time_alone(w);
+    if (rc == 0) rc = time_network(t, &full, words, e);
+    if (rc == 0) rc = time_together(t, w, &full, words[ALONE], words, e);
+    free(buffer);
+    return rc;
+}
+
+int cr_measure(struct cr_transport *t, const struct cr_workload *w, struct cr_message *m, struct cr_error *e)
+{
+    int64_t *const own = m->sum64 + (t ? t->rank : 0) * CR_MEASURE_WORDS;
+    own[THREADS] = w->threads;
+    if (t) {
+        CR_TRY(measure_with(t, w, own, e));
+        return cr_allreduce(t, CR_WAY_DOUBLING, m, INT64_MAX, e);
+    }
+    own[ALONE] = own[ROUND] = time_alone(w);
+    own[ADD] = (int64_t)(cr_measure_add() * 1e15);
+    return 0;
+}
+
+/* ---- what follows */
+
+/* By how much a step without its all-reduce is longer than the longest mean of a rank's part: now one is late, now
+ * another, and messages are slower while others compute. */
+static double straggling(const int64_t *words, int size, double network)
+{
+    double step = 0, part = 1;
+    for (int i = 0; i < size; i++, words += CR_MEASURE_WORDS) {
+        if ((double)words[PART] > part) part = (double)words[PART];
+        if ((double)words[STEP] > step) step = (double)words[STEP];
+    }
+    step -= 1e9 * network;
+    return step > part ? step / part : 1;
 }
 
 void cr_measured_from(struct cr_measured *x, const struct cr_message *m, int size, const struct cr_workload *w,
@@ -145,17 +225,21 @@ void cr_measured_from(struct cr_measured *x, const struct cr_message *m, int siz
 {
     struct cr_compute host[CR_MAX_RANKS], alone = { .threads = 1 };
     struct cr_prediction without;
+    const struct cr_link_model model = fit(m->sum64, size, w->bytes);
+    const size_t full = cr_message_size(long_shape(w->bytes));
+    const double network = cr_allreduce_seconds(cr_allreduce_way(size, full, &model), size, full, &model);
+    const double late = size > 1 ? straggling(m->sum64, size, network) : 1;
     for (int i = 0; i < size; i++) {
         const int64_t *const words = m->sum64 + i * CR_MEASURE_WORDS;
         const int threads = words[THREADS] > 0 && words[THREADS] <= INT32_MAX ? (int)words[THREADS] : 1;
-        host[i] = (struct cr_compute){ .round = 1e-9 * (double)words[ROUND], .threads = threads };
+        host[i] = (struct cr_compute){ .round = 1e-9 * late * (double)words[ROUND], .threads = threads };
         speed[i] = 1 + (INT64_C(1) << 40) / (words[ROUND] > 0 ? words[ROUND] : 1) * threads;
         const struct cr_compute by_itself = { .round = 1e-9 * (double)words[ALONE], .threads = threads };
         if (words[ALONE] > 0 && (alone.round <= 0 || cr_predict_compute(&by_itself, w->blocks) <
                                                          cr_predict_compute(&alone, w->blocks)))
             alone = by_itself;
     }
-    *x = (struct cr_measured){ .model = fit(m->sum64, size, w->bytes), .hosts = size, .hindrance = -1 };
+    *x = (struct cr_measured){ .model = model, .hosts = size, .hindrance = -1 };
     x->prediction = cr_predict(&alone, host, size, w->blocks, w->bytes, &x->model);
     if (size < 2) return;
     x->hindrance = cr_predict_hindrance(&alone, host, size, w->blocks, w->bytes, &x->model, &without);

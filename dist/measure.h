@@ -1,7 +1,8 @@
 /* Measuring before the first step: how fast every rank computes, alone and while all do, and how long messages take.
  * It takes about 100 ms where links are of 1 Gbit/s and more, and leaves no trace in the run's state.
  *
- * Ranks of one machine share its cores: alone computes only the first of each machine; with others all do at once. */
+ * Ranks of one machine share its cores: alone computes only the first of each machine. Together all compute as in
+ * steps, an equal share each and then an all-reduce, so that who waits for whom is measured too. */
 #ifndef CR_DIST_MEASURE_H
 #define CR_DIST_MEASURE_H
 
@@ -10,7 +11,7 @@
 #include "dist/transport.h"
 
 /* Words of the message's sum64 section for each rank. */
-enum { CR_MEASURE_WORDS = 6 };
+enum { CR_MEASURE_WORDS = 8 };
 
 /* Take part, with all ranks of t (NULL = this one is the only one), and combine what they measured into *m, a message
  * of CR_MEASURE_WORDS * size sums64 at least. 0, or what trade returned. */
