@@ -172,6 +172,7 @@ static int attempt(struct cr_member *m, struct cr_message *message)
 {
     struct cr_error e = { .rank = -1 };
     int about = -1, rc = 0;
+    m->trading = 1;
     pthread_mutex_unlock(&m->lock);
     if (m->comm.size > 1) {
         if (!m->transport) rc = cr_member_connect(m, &about, &e);
@@ -186,6 +187,8 @@ static int attempt(struct cr_member *m, struct cr_message *message)
         rc = cr_measure(NULL, m->workload, message, &e);
     }
     pthread_mutex_lock(&m->lock);
+    m->trading = 0;
+    if (m->owes_ready) cr_member_ready(m);
     if (rc < 0) {
         complain(m, about, &e);
         return 1;

@@ -27,6 +27,12 @@ void cr_member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64
     cr_member_wake(m);
 }
 
+void cr_member_ready(struct cr_member *m)
+{
+    m->owes_ready = 0;
+    cr_member_say(m, CR_WORD_READY, m->prepared, m->committed, 0, NULL, 0);
+}
+
 void cr_member_pulse(struct cr_member *m)
 {
     cr_member_say(m, CR_WORD_PULSE, m->started, m->committed, m->step << 8 | (uint64_t)m->phase, NULL, 0);
@@ -76,7 +82,9 @@ static void prepare(struct cr_member *m, uint32_t view)
     m->prepared = view;
     atomic_store(&m->announced, view);
     if (m->transport) m->transport->cancel(m->transport);
-    cr_member_say(m, CR_WORD_READY, view, m->committed, 0, NULL, 0);
+    /* The answer may bring a patch: the computing thread has to have let go of the message before. */
+    m->owes_ready = 1;
+    if (!m->trading) cr_member_ready(m);
 }
 
 static void fetch(struct cr_member *m, const struct cr_frame *f)

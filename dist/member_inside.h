@@ -70,6 +70,8 @@ struct cr_member {
     int snapshot;                 /* a SNAPSHOT is asked for */
     int settled;                  /* the state stands at `committed`: nobody is applying a message */
     int parked;                   /* the computing thread is in a wait of this module */
+    int trading;                  /* it is combining the message in work: nobody else may write there */
+    int owes_ready;               /* the view announced last has not been answered yet, for that reason */
     enum cr_phase phase;
     uint64_t step;
 
@@ -92,10 +94,11 @@ struct cr_member {
     struct cr_spent spent;
 };
 
-/* Queue a frame for the arbiter; the same for a heartbeat, and for a complaint about the view started last. With the
- * lock. */
+/* Queue a frame for the arbiter; the same for an answer, a heartbeat, and a complaint about the view started last. With
+ * the lock. */
 void cr_member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective, uint64_t number,
                    const void *payload, size_t size);
+void cr_member_ready(struct cr_member *m); /* to the view announced last */
 void cr_member_pulse(struct cr_member *m);
 void cr_member_complain(struct cr_member *m, int about, int64_t silence, const char *why);
 void cr_member_wake(struct cr_member *m);

@@ -76,6 +76,8 @@ interrupt
 finish
 same "status of the interrupted run" 130 "$status"
 like_alone "after all these"
+run_from=1
+same "no sum was wrong" 0 "$(events 'counted')"
 
 echo "# at other moments"
 # dies_in NAME PHASE HOST COMMAND...: the rank of the host is killed when COMMAND succeeds, until a loss in that phase is
@@ -118,7 +120,7 @@ like_alone "after these"
 # sums is not known: it has to be sent a second time.
 for host in node1 node2 node3; do shape "$host" 20mbit; done
 begin slow mlp data --schedule constant --steps 12 --log-every 1
-seen '"host_joined"' 3
+seen '"predicted"' # before that, ranks and network are measured
 sent() { on node2 cat /sys/class/net/eth0/statistics/tx_bytes; }
 before=$(sent)
 message=$((101770 * 4 * 4 / 3)) # what a rank of three sends for the sums of the net
