@@ -23,6 +23,7 @@ static const struct {
     { "seal", seal_suite },
     { "crc32c", crc32c_suite },
     { "deal", deal_suite },
+    { "measure", measure_suite },
     { "message", message_suite },
     { "predict", predict_suite },
     { "allreduce", allreduce_suite },

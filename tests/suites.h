@@ -12,6 +12,7 @@ Suite *handshake_suite(void);
 Suite *seal_suite(void);
 Suite *crc32c_suite(void);
 Suite *deal_suite(void);
+Suite *measure_suite(void);
 Suite *message_suite(void);
 Suite *predict_suite(void);
 Suite *allreduce_suite(void);
