@@ -134,8 +134,8 @@ int cr_desk_run(const struct cr_desk *d, struct cr_arbiter_options *o, void (*op
         o->file_user = files;
         o->files = CR_DATA_FILES;
         o->model = (struct cr_link_model){ .latency = 50e-6, .byte = 1e-9, .add = 1e-10 };
-        o->keeper = (struct cr_keeper){ .user = work.conduct, .keep = cr_conduct_keep, .told = cr_conduct_told,
-                                        .ask = cr_signals_ask };
+        o->keeper = (struct cr_keeper){ .user = work.conduct, .keep = cr_conduct_keep, .kept = cr_conduct_kept,
+                                        .told = cr_conduct_told, .ask = cr_signals_ask };
         o->events = (struct cr_arbiter_events){ .user = &work, .joined = joined, .lost = lost, .says = says,
                                                 .measured = measured, .spent = spent, .warning = warning };
         rc = arbitrate(o, opened, user, e);

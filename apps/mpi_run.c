@@ -52,7 +52,8 @@ int cr_train_over_mpi(const struct cr_train_options *o, const struct cr_net *net
                       const struct cr_train_events *events, struct cr_train_result *result, struct cr_error *e)
 {
     struct cr_conduct *conduct = NULL; /* on rank 0 alone */
-    struct cr_keeper keeper = { .keep = cr_conduct_keep, .told = cr_conduct_told, .ask = cr_signals_ask };
+    struct cr_keeper keeper = { .keep = cr_conduct_keep, .kept = cr_conduct_kept, .told = cr_conduct_told,
+                                .ask = cr_signals_ask };
     struct cr_error first = { .code = CR_OK };
     struct cr_comm *c = cr_mpi_new(NULL, NULL, &keeper, e);
     if (!c) return -(int)e->code;

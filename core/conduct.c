@@ -107,6 +107,15 @@ int cr_conduct_keep(void *conduct, const void *bytes, size_t size, struct cr_err
     return rc;
 }
 
+void cr_conduct_kept(void *conduct)
+{
+    const struct cr_conduct *c = conduct;
+    const struct cr_run *r = &c->run;
+    if (r->folder[0])
+        cr_event_dispatch(&(struct cr_event){ .kind = CR_EVENT_CHECKPOINT,
+                                              .checkpoint = { r->checkpoint, r->state.step } }, r->events);
+}
+
 void cr_conduct_told(void *conduct, const void *event, size_t size)
 {
     struct cr_conduct *c = conduct;

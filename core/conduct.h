@@ -21,6 +21,7 @@ const void *cr_conduct_state(const struct cr_conduct *c, size_t *size);
 
 /* For dist/keeper.h: a checkpoint to put in the run folder; an event to show. user = c. Not on two threads at once. */
 int cr_conduct_keep(void *c, const void *bytes, size_t size, struct cr_error *e);
+void cr_conduct_kept(void *c);
 void cr_conduct_told(void *c, const void *event, size_t size);
 
 /* The run is over; rc is how. Fills *result, frees c. Returns rc, or what the ranks' own end says (interrupted,

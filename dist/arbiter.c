@@ -337,6 +337,7 @@ static void finish_writing(struct cr_arbiter *a)
         return;
     }
     a->kept = w->collective;
+    a->options.keeper.kept(a->options.keeper.user);
     if (a->last_save) too_few(a);
     confirm(a);
 }

@@ -59,6 +59,7 @@ static int keep(struct cr_comm *c, const struct cr_keeper *keeper, struct cr_err
     size_t size;
     CR_TRY(c->snapshot(c->run, &bytes, &size, e));
     const int rc = keeper->keep(keeper->user, bytes, size, e);
+    if (rc == 0) keeper->kept(keeper->user);
     free(bytes);
     return rc;
 }

@@ -536,7 +536,7 @@ END_TEST
 /* ---- the comm of fixed ranks ---- */
 
 struct kept {
-    int fails, times, events;
+    int fails, times, spoken_of, events;
     char bytes[8];
 };
 
@@ -547,6 +547,12 @@ static int keep(void *user, const void *bytes, size_t size, struct cr_error *e)
     memcpy(k->bytes, bytes, size);
     k->times++;
     return 0;
+}
+
+static void kept(void *user)
+{
+    struct kept *const k = user;
+    k->spoken_of++;
 }
 
 static void told(void *user, const void *event, size_t size)
@@ -592,7 +598,7 @@ static void *run_saving(void *argument)
 START_TEST(saving)
 {
     struct kept k = { .fails = _i };
-    const struct cr_keeper keeper = { .user = &k, .keep = keep, .told = told };
+    const struct cr_keeper keeper = { .user = &k, .keep = keep, .kept = kept, .told = told };
     struct world w = world_of(TCP, 3);
     struct saving s[3];
     pthread_t thread[3];
@@ -607,6 +613,7 @@ START_TEST(saving)
     if (_i) ck_assert_str_eq(s[0].text, "disk full");
     if (_i) ck_assert(strstr(s[1].text, "rank 0"));
     ck_assert_int_eq(k.times, !_i);
+    ck_assert_int_eq(k.spoken_of, !_i);
     ck_assert_str_eq(k.bytes, _i ? "" : "state");
     ck_assert_int_eq(k.events, 5);
     world_free(&w);
