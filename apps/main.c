@@ -24,6 +24,7 @@ int cr_exit_status(enum cr_err code)
     case CR_OK: return 0;
     case CR_E_USAGE: return 2;
     case CR_E_PEER:
+    case CR_E_REFUSED:
     case CR_E_TIMEOUT: return 3;
     case CR_E_DIVERGED: return 4;
     case CR_E_INPUT: return 5;

@@ -170,7 +170,8 @@ void cr_log_error(struct cr_log *l, const struct cr_error *e)
     static const char *const code[CR_E_COUNT] = {
         [CR_OK] = "ok",         [CR_E_NOMEM] = "nomem",     [CR_E_IO] = "io",
         [CR_E_USAGE] = "usage", [CR_E_INPUT] = "input",     [CR_E_DIVERGED] = "diverged",
-        [CR_E_PEER] = "peer",   [CR_E_TIMEOUT] = "timeout", [CR_E_INTERRUPTED] = "interrupted",
+        [CR_E_PEER] = "peer",   [CR_E_REFUSED] = "refused", [CR_E_TIMEOUT] = "timeout",
+        [CR_E_INTERRUPTED] = "interrupted",
     };
     struct cr_json_writer *const w = &l->line;
     cr_log_begin(l, "error");

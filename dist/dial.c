@@ -65,6 +65,7 @@ struct attempt {
     struct cr_address address;
     enum state state;
     struct cr_shake shake;
+    int lasting;   /* of SAID_NO: for as long as both processes live */
     char why[256]; /* of SAID_NO and BROKEN */
 };
 
@@ -174,6 +175,7 @@ static int advance(struct dial *d, struct attempt *a)
     }
     struct cr_error e;
     const int rc = cr_shake_step(&a->shake, &e);
+    a->lasting = rc == -CR_E_REFUSED;
     if (rc < 0) give_up(d, a, SAID_NO, e.text);
     return rc == 1;
 }
@@ -285,6 +287,7 @@ static int explain(struct dial *d, int64_t begun, enum cr_err code, struct cr_er
         struct attempt *const a = &d->attempt[i];
         if (a->state == WAITING) a->state = NOT_TRIED;
         if (in_work(a)) give_up(d, a, a->state == CONNECTING ? FILTERED : SILENT, "");
+        if (a->lasting) code = CR_E_REFUSED;
     }
     for (enum state s = SAID_NO; s < STATES; s++) append_answers(&t, d, s);
     cr_peer_text(d->ours->to, NULL, who);

@@ -170,28 +170,28 @@ static int check_agreement(const struct cr_handshake *h, struct cr_error *e)
                        "or two runs share a port", job[0], job[1]);
     }
     if (there->numerics != here->numerics)
-        return cr_fail(e, CR_E_PEER, "numerics %lu there (build %s), %lu here (build %s): they would compute different "
+        return cr_fail(e, CR_E_REFUSED, "numerics %lu there (build %s), %lu here (build %s): they would compute different "
                        "weights; install the same corering on all hosts", (unsigned long)there->numerics, there->build,
                        (unsigned long)here->numerics, here->build);
     if (memcmp(there->answer, here->answer, sizeof here->answer) != 0) {
         char answer[2][17];
         hex(answer[0], there->answer, 8);
         hex(answer[1], here->answer, 8);
-        return cr_fail(e, CR_E_PEER, "the kernels compute something else there: answer %s there (build %s), %s here "
+        return cr_fail(e, CR_E_REFUSED, "the kernels compute something else there: answer %s there (build %s), %s here "
                        "(build %s); look at compiler, flags and processor of both hosts", answer[0], there->build,
                        answer[1], here->build);
     }
     if (strcmp(there->build, here->build) != 0)
-        return cr_fail(e, CR_E_PEER, "build %s there, %s here: install the same corering on all hosts", there->build,
+        return cr_fail(e, CR_E_REFUSED, "build %s there, %s here: install the same corering on all hosts", there->build,
                        here->build);
     if (there->secure != (here->secure != 0))
-        return cr_fail(e, CR_E_PEER, "--secure %s, but not %s: give it to all processes of a run or to none",
+        return cr_fail(e, CR_E_REFUSED, "--secure %s, but not %s: give it to all processes of a run or to none",
                        there->secure ? "there" : "here", there->secure ? "here" : "there");
     if (their_key == h->key.none)
-        return cr_fail(e, CR_E_PEER, "a job key %s, but none %s: give --key-file to all processes of a run, or "
+        return cr_fail(e, CR_E_REFUSED, "a job key %s, but none %s: give --key-file to all processes of a run, or "
                        "--no-auth to all", their_key ? "there" : "here", their_key ? "here" : "there");
     if (here->secure && h->key.none)
-        return cr_fail(e, CR_E_PEER, "--secure makes its keys from the job key: give --key-file instead of --no-auth");
+        return cr_fail(e, CR_E_REFUSED, "--secure makes its keys from the job key: give --key-file instead of --no-auth");
     return 0;
 }
 
@@ -258,7 +258,7 @@ static int hear_proof(struct cr_handshake *h, struct cr_error *e)
     const int equal = cr_equal_secret(right, h->proof, sizeof right);
     cr_wipe(right, sizeof right);
     if (!equal)
-        return cr_fail(e, CR_E_PEER, "its job key is not ours: give the same --key-file to all processes, or it is a "
+        return cr_fail(e, CR_E_REFUSED, "its job key is not ours: give the same --key-file to all processes, or it is a "
                        "stranger");
     if (h->side == LISTENER) send_proof(h);
     h->stage = DONE;
@@ -311,7 +311,7 @@ int cr_handshake_closed(const struct cr_handshake *h, struct cr_error *e)
                        "process there has ended or has too many callers");
     if (h->stage == HELLO) return cr_fail(e, CR_E_PEER, "closed the connection in the middle of its hello");
     if (h->side == DIALER)
-        return cr_fail(e, CR_E_PEER, "closed the connection when it saw our proof: most likely the job keys differ");
+        return cr_fail(e, CR_E_REFUSED, "closed the connection when it saw our proof: most likely the job keys differ");
     return cr_fail(e, CR_E_PEER, "closed the connection when it saw our hello: it has named the difference there");
 }
 

@@ -69,7 +69,8 @@ struct cr_handshake *cr_handshake_new(const struct cr_key *key, const struct cr_
 void cr_handshake_free(struct cr_handshake *h);
 
 /* Take n received bytes; *used says how many belonged to the handshake (the rest is the channel's).
- * 1 = done; 0 = more is needed; negative = refused: -CR_E_PEER with the first difference ("build 0.1.0+abc there,
+ * 1 = done; 0 = more is needed; negative = refused, with the first difference: -CR_E_REFUSED for one that lasts as long
+ * as the two processes do (numerics, answer, build, secure, key), else -CR_E_PEER ("build 0.1.0+abc there,
  * 0.1.0+def here: ..."), wrong key, or not a corering at all. After 1 or a refusal there may still be something to be
  * sent; after a refusal, send what the socket takes at once and close. No call of feed follows.
  * 1 and a true `theirs` do not mean that its rank exists, or that its view or incarnation is the right one: hold them
@@ -77,7 +78,8 @@ void cr_handshake_free(struct cr_handshake *h);
 int cr_handshake_feed(struct cr_handshake *h, const void *in, size_t n, size_t *used, struct cr_error *e);
 /* Bytes to be sent now, if any. Each byte is handed out once, and stays where *out points as long as h lives. */
 size_t cr_handshake_output(struct cr_handshake *h, const void **out);
-/* The other side closed the connection before feed said 1: what that means at this point. Returns -CR_E_PEER. */
+/* The other side closed the connection before feed said 1: what that means at this point. Returns
+ * -CR_E_REFUSED when it was our proof that it did not like, else -CR_E_PEER. */
 int cr_handshake_closed(const struct cr_handshake *h, struct cr_error *e);
 /* The other's hello, once it has arrived (before that NULL). Trust it only when feed said 1. */
 const struct cr_hello *cr_handshake_theirs(const struct cr_handshake *h);

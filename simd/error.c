@@ -12,6 +12,7 @@ static const char *const text[CR_E_COUNT] = {
     [CR_E_INPUT] = "bad input",
     [CR_E_DIVERGED] = "training diverged",
     [CR_E_PEER] = "peer lost",
+    [CR_E_REFUSED] = "refused by a peer",
     [CR_E_TIMEOUT] = "deadline passed",
     [CR_E_INTERRUPTED] = "interrupted",
 };

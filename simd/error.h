@@ -13,6 +13,7 @@ enum cr_err {
     CR_E_INPUT,       /* a network, data set or checkpoint that is not what it says */
     CR_E_DIVERGED,    /* NaN or Inf in the training */
     CR_E_PEER,        /* another host is lost or misbehaves */
+    CR_E_REFUSED,     /* another process of the run will not have this one: key, build, --secure; waiting is no help */
     CR_E_TIMEOUT,     /* a deadline passed */
     CR_E_INTERRUPTED, /* a signal asked for the end */
     CR_E_COUNT

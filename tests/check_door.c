@@ -280,14 +280,14 @@ END_TEST
 static const struct {
     const char *what, *dialer_says, *door_says;
     const struct cr_key *key;
-    int job, build, to;
+    int job, build, to, lasts;
 } mismatch[] = {
-    { "build", "build 0.1.0+here there, 0.1.0+else here", "build 0.1.0+else there, 0.1.0+here here", &key, 0, 1, -1 },
-    { "job", "another run", "another run", &key, 1, 0, -1 },
-    { "key", "job keys differ", "job key is not ours", &other_key, 0, 0, -1 },
-    { "no key", "a job key there, but none here", "a job key here, but none there", &no_key, 0, 0, -1 },
+    { "build", "build 0.1.0+here there, 0.1.0+else here", "build 0.1.0+else there, 0.1.0+here here", &key, 0, 1, -1, 1 },
+    { "job", "another run", "another run", &key, 1, 0, -1, 0 },
+    { "key", "job keys differ", "job key is not ours", &other_key, 0, 0, -1, 1 },
+    { "no key", "a job key there, but none here", "a job key here, but none there", &no_key, 0, 0, -1, 1 },
     { "another rank", "dialled rank 4, reached the arbiter", "somebody dialled rank 4 here, but this is the arbiter",
-      &key, 0, 0, 4 },
+      &key, 0, 0, 4, 0 },
 };
 
 START_TEST(differences_are_named_on_both_sides)
@@ -301,7 +301,7 @@ START_TEST(differences_are_named_on_both_sides)
     const struct cr_address a = at("127.0.0.1", port_of(&h));
     if (mismatch[_i].job) ours.common.job[0] ^= 1;
     if (mismatch[_i].build) strcpy(ours.common.build, "0.1.0+else");
-    ck_assert_int_eq(dial(&c, &a, 1, mismatch[_i].key, &ours, &e), -CR_E_PEER);
+    ck_assert_int_eq(dial(&c, &a, 1, mismatch[_i].key, &ours, &e), mismatch[_i].lasts ? -CR_E_REFUSED : -CR_E_PEER);
     ck_assert_int_eq(c.fd, -1);
     ck_assert_msg(strstr(e.text, mismatch[_i].dialer_says) && strstr(e.text, "127.0.0.1:"), "%s", e.text);
     await(&h, 0, 1);

@@ -129,11 +129,15 @@ dies_in "in the step that is redone, after the flag" step node2 redoes
 same "before the step was done" 0 "$(note '"host_lost"' step)"
 finish
 same "the result of one machine" "$(field weights_sha256 slow.log)" "$(alone "${run_words[@]}")"
-for _ in 1 2 3; do
+for host in node1 node2 node3; do shape "$host" 6mbit; done # three quarters of a second a step
+going_on() { (($(sent) - before > message / 4)); }
+for _ in 1 2 3 4 5; do
     begin last mlp data --schedule constant --steps 3 --log-every 1
-    seen '"event":"step".*"step":2,'
-    sleep 0.15 # a pulse of node3 has told of it
+    seen '"predicted"'
     rank=$(ranks node3)
+    seen '"event":"step".*"step":2,'
+    before=$(sent)
+    in_time going_on # and a pulse of node3 has told of step 2
     kill -KILL "$rank"
     finish
     where="$(note '"host_lost"' step) $(note '"host_lost"' phase) $status"

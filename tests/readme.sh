@@ -32,7 +32,7 @@ fi
 if "$CORERING" info my.net >log 2>&1; then pass "my.net"; else miss "my.net" "$(cat log)"; fi
 
 "$CORERING" train --help >help
-for command in test predict info "data get" "data synth" nets recipes; do
+for command in test predict info "data get" "data synth" nets recipes doctor plan; do
     # shellcheck disable=SC2086 # two words
     "$CORERING" $command --help >>help
 done

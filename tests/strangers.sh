@@ -65,11 +65,9 @@ same_as_alone() {
     wait "$run"
     same "$1" "$(field weights_sha256 "$WORK/alone.log")" "$(field weights_sha256 "$WORK/$2.log")"
     same "$1, and no step is done again" "$(field redone "$WORK/alone.log")" "$(field redone "$WORK/$2.log")"
-    if grep -q '"event":"host_lost"\|"event":"warning"' "$WORK/$2.log"; then
-        miss "$1, and nobody is lost" "$(grep '"event":"host_lost"\|"event":"warning"' "$WORK/$2.log" | head -n 1)"
-    else
-        pass "$1, and nobody is lost"
-    fi
+    # Ranks that share cores may be slow; no other warning is due.
+    trouble=$(grep '"event":"host_lost"\|"event":"warning"' "$WORK/$2.log" | grep -v 'slows the run down' | head -n 1)
+    if test "$trouble"; then miss "$1, and nobody is lost" "$trouble"; else pass "$1, and nobody is lost"; fi
 }
 
 # ---- at the doors of the arbiter and of both ranks

@@ -36,7 +36,7 @@ static int feed(struct cr_handshake *h, const uint8_t *bytes, size_t n, size_t s
         size_t used;
         rc = cr_handshake_feed(h, bytes + at, some, &used, &e);
         if (used > some || (rc == 0 && used != some)) abort();
-        if (rc < 0 && (e.code != CR_E_PEER || !e.text[0])) abort();
+        if (rc < 0 && ((e.code != CR_E_PEER && e.code != CR_E_REFUSED) || !e.text[0])) abort();
         at += used;
     }
     return rc;

@@ -15,6 +15,11 @@ static int keep(void *user, const void *bytes, size_t size, struct cr_error *e)
     return 0;
 }
 
+static void kept(void *user)
+{
+    (void)user;
+}
+
 static void told(void *user, const void *event, size_t size)
 {
     (void)user;
@@ -46,7 +51,7 @@ int main(int argc, char **argv)
 {
     static char state[] = "state";
     static const struct cr_message_shape shapes[] = { { 1, 0, 0 }, { 3, 5, 100003 }, { 0, 0, 1000000 }, { 2, 1, 0 } };
-    const struct cr_keeper keeper = { .keep = keep, .told = told };
+    const struct cr_keeper keeper = { .keep = keep, .kept = kept, .told = told };
     struct cr_error e = { 0 };
     size_t bad = 0;
     struct cr_comm *const c = cr_mpi_new(&argc, &argv, &keeper, &e);
