@@ -27,8 +27,8 @@ void cr_peer_text(int rank, const struct cr_address *address, char text[CR_PEER_
  * another host's number. Each address is tried once: who knows that the listener may not be up yet dials again.
  *   cancelled  asked at least every 100 ms, NULL = never; 1 ends the attempt (-CR_E_INTERRUPTED)
  *   deadline   CLOCK_MONOTONIC in ns
- * 0; -CR_E_PEER (all have failed), -CR_E_REFUSED (and one of them for a difference that lasts) or -CR_E_TIMEOUT says what
- * each address answered and what to do: refused, no route, filtered, wrong build, ... -CR_E_NOMEM. Any thread. */
+ * 0; -CR_E_PEER (all have failed), -CR_E_REFUSED (and one of them for a difference that lasts) or -CR_E_TIMEOUT says
+ * what each address answered and what to do: refused, no route, filtered, wrong build, ... -CR_E_NOMEM. Any thread. */
 int cr_dial(struct cr_connection *c, const struct cr_address *list, int count, const struct cr_key *key,
             const struct cr_hello *ours, int64_t deadline, int (*cancelled)(void *user), void *user,
             struct cr_error *e);

@@ -170,8 +170,8 @@ static int check_agreement(const struct cr_handshake *h, struct cr_error *e)
                        "or two runs share a port", job[0], job[1]);
     }
     if (there->numerics != here->numerics)
-        return cr_fail(e, CR_E_REFUSED, "numerics %lu there (build %s), %lu here (build %s): they would compute different "
-                       "weights; install the same corering on all hosts", (unsigned long)there->numerics, there->build,
+        return cr_fail(e, CR_E_REFUSED, "numerics %lu there (build %s), %lu here (build %s): they would compute "
+                       "different weights; install the same corering on all hosts", (unsigned long)there->numerics, there->build,
                        (unsigned long)here->numerics, here->build);
     if (memcmp(there->answer, here->answer, sizeof here->answer) != 0) {
         char answer[2][17];
@@ -191,7 +191,8 @@ static int check_agreement(const struct cr_handshake *h, struct cr_error *e)
         return cr_fail(e, CR_E_REFUSED, "a job key %s, but none %s: give --key-file to all processes of a run, or "
                        "--no-auth to all", their_key ? "there" : "here", their_key ? "here" : "there");
     if (here->secure && h->key.none)
-        return cr_fail(e, CR_E_REFUSED, "--secure makes its keys from the job key: give --key-file instead of --no-auth");
+        return cr_fail(e, CR_E_REFUSED, "--secure makes its keys from the job key: give --key-file instead of "
+                       "--no-auth");
     return 0;
 }
 
@@ -258,8 +259,8 @@ static int hear_proof(struct cr_handshake *h, struct cr_error *e)
     const int equal = cr_equal_secret(right, h->proof, sizeof right);
     cr_wipe(right, sizeof right);
     if (!equal)
-        return cr_fail(e, CR_E_REFUSED, "its job key is not ours: give the same --key-file to all processes, or it is a "
-                       "stranger");
+        return cr_fail(e, CR_E_REFUSED, "its job key is not ours: give the same --key-file to all processes, or it is "
+                       "a stranger");
     if (h->side == LISTENER) send_proof(h);
     h->stage = DONE;
     return 0;

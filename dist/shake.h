@@ -21,7 +21,8 @@ int cr_shake_begin(struct cr_shake *s, int fd, const struct cr_key *key, const s
 /* Close and free. */
 void cr_shake_drop(struct cr_shake *s);
 
-/* Go on as far as the socket allows. 1 = done, 0 = more is needed, -CR_E_PEER, -CR_E_REFUSED = refused, by either side. */
+/* Go on as far as the socket allows. 1 = done, 0 = more is needed, -CR_E_PEER or -CR_E_REFUSED = refused,
+ * by either side. */
 int cr_shake_step(struct cr_shake *s, struct cr_error *e);
 /* Without a turn: has everything been done that comes before it? */
 int cr_shake_waits_for_turn(const struct cr_shake *s);

@@ -282,7 +282,8 @@ static const struct {
     const struct cr_key *key;
     int job, build, to, lasts;
 } mismatch[] = {
-    { "build", "build 0.1.0+here there, 0.1.0+else here", "build 0.1.0+else there, 0.1.0+here here", &key, 0, 1, -1, 1 },
+    { "build", "build 0.1.0+here there, 0.1.0+else here", "build 0.1.0+else there, 0.1.0+here here",
+      &key, 0, 1, -1, 1 },
     { "job", "another run", "another run", &key, 1, 0, -1, 0 },
     { "key", "job keys differ", "job key is not ours", &other_key, 0, 0, -1, 1 },
     { "no key", "a job key there, but none here", "a job key here, but none there", &no_key, 0, 0, -1, 1 },
