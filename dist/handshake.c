@@ -171,8 +171,8 @@ static int check_agreement(const struct cr_handshake *h, struct cr_error *e)
     }
     if (there->numerics != here->numerics)
         return cr_fail(e, CR_E_REFUSED, "numerics %lu there (build %s), %lu here (build %s): they would compute "
-                       "different weights; install the same corering on all hosts", (unsigned long)there->numerics, there->build,
-                       (unsigned long)here->numerics, here->build);
+                       "different weights; install the same corering on all hosts", (unsigned long)there->numerics,
+                       there->build, (unsigned long)here->numerics, here->build);
     if (memcmp(there->answer, here->answer, sizeof here->answer) != 0) {
         char answer[2][17];
         hex(answer[0], there->answer, 8);

@@ -21,7 +21,7 @@ parts="dist/mpi dist/fixed dist/message simd/error"
 objects=
 for part in $parts; do objects="$objects obj/$part.o"; done
 # shellcheck disable=SC2046,SC2086 # lists of words
-if make -s $objects >log 2>&1 && ! grep warning: log &&
+if MAKEFLAGS= make -s $objects >log 2>&1 && ! grep warning: log &&
     $CC -O2 -I"$SRCDIR" "$SRCDIR/tests/tools/mpi_ranks.c" $objects $(sed -n 's/^MPI_LIBS = //p' config.mak) -o ranks 2>log
 then pass "builds without a warning"
 else miss "builds without a warning" "$(tail -n 1 log)"; exit $bad
