@@ -8,6 +8,11 @@ int cr_lanes(long n)
     return n > 8 ? 16 : n > 2 ? 8 : 1;
 }
 
+int cr_two_blocks(const struct cr_kernels *k, long n)
+{
+    return k->two && n == 8 && !chosen;
+}
+
 int cr_lanes_choose(long lanes, struct cr_error *e)
 {
     if (lanes != 0 && lanes != 1 && lanes != 8 && lanes != 16)

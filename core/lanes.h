@@ -5,9 +5,12 @@
 #define CR_CORE_LANES_H
 
 #include "simd/error.h"
+#include "simd/kernels.h"
 
 /* For blocks of at most n samples: what was chosen, else the arrangement that keeps the vectors full. */
 int cr_lanes(long n);
+/* Shall a thread take two blocks of at most n samples at once, where it has as many to do? */
+int cr_two_blocks(const struct cr_kernels *k, long n);
 /* Choose 1, 8 or 16 for every block, or 0: by its size. Not thread-safe; before the first worker of a run is made.
  * -CR_E_USAGE for another number. */
 int cr_lanes_choose(long lanes, struct cr_error *e);

@@ -47,7 +47,7 @@ int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
     if (failed) {
         cr_stepper_free(s);
         return cr_fail(e, CR_E_NOMEM, "out of memory: %d threads need %zu MB each; use fewer with -t", threads,
-                       cr_worker_size(s->net, (int)s->plan->block, 1) >> 20);
+                       cr_worker_size(s->net, s->kernels, (int)s->plan->block, 1) >> 20);
     }
     if (!s->profile) return 0;
     CR_TRY(cr_profile_begin(s->profile, s->net, s->threads, e));
@@ -71,16 +71,16 @@ void cr_stepper_free(struct cr_stepper *s)
 }
 
 int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
-                      const struct cr_permutation *order, long b)
+                      const struct cr_permutation *order, long b, long end)
 {
     const size_t plane = cr_shape_size(s->net->input);
-    const size_t first = cr_plan_block(step, b), end = cr_plan_block(step, b + 1);
-    for (size_t i = first; i < end; i++) {
+    const size_t from = cr_plan_block(step, b), to = cr_plan_block(step, end);
+    for (size_t i = from; i < to; i++) {
         const size_t sample = cr_plan_sample(s->plan, order, i);
-        w->image[i - first] = s->train->images + sample * plane;
-        w->label[i - first] = s->train->labels[sample];
+        w->image[i - from] = s->train->images + sample * plane;
+        w->label[i - from] = s->train->labels[sample];
     }
-    return (int)(end - first);
+    return (int)(to - from);
 }
 
 /* Take this rank's blocks until none is left, or none is needed any more. */
@@ -91,14 +91,18 @@ static void take_blocks(struct cr_stepper *s, int t, struct cr_round *r, const s
     w->blocks = 0;
     w->loss_sum = 0;
     while (!s->comm || !s->comm->stale(s->comm)) {
-        const long b = atomic_fetch_add_explicit(&r->next_block, 1, memory_order_relaxed);
-        if (b >= r->end_block) break;
-        const int n = cr_stepper_gather(s, w, &r->step, order, b);
-        cr_worker_train(w, s->state->params, &s->state->normalization, n, r->shift);
-        if (w->blocks == 1) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
-        tally.samples += n;
-        tally.blocks++;
-        tally.block_numbers += b;
+        long b = atomic_fetch_add_explicit(&r->next_block, r->at_once, memory_order_relaxed);
+        const long end = b + r->at_once < r->end_block ? b + r->at_once : r->end_block;
+        if (b >= end) break;
+        if (w->blocks == 0) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
+        for (int two; b < end; b += 1 + two) {
+            two = end - b == 2 && cr_plan_block(&r->step, b + 1) - cr_plan_block(&r->step, b) == 8;
+            const int n = cr_stepper_gather(s, w, &r->step, order, b, b + 1 + two);
+            cr_worker_train(w, s->state->params, &s->state->normalization, n, two, r->shift);
+            tally.samples += n;
+            tally.blocks += 1 + two;
+            tally.block_numbers += two ? 2 * b + 1 : b;
+        }
     }
     s->tally[t] = tally;
 }
@@ -219,6 +223,14 @@ static void keep_books(struct cr_stepper *s, const struct cr_round *r, enum verd
     s->step_rate = r->rate;
 }
 
+/* Blocks from `first` on are there to be taken: two at once, unless all threads have no more than one to do. */
+static void begin_round(const struct cr_stepper *s, struct cr_round *r, long first)
+{
+    r->at_once = s->worker[0]->two && r->end_block - first > s->threads ? 2 : 1;
+    atomic_store_explicit(&r->busy_count, 0, memory_order_relaxed);
+    atomic_store_explicit(&r->next_block, first, memory_order_relaxed);
+}
+
 /* On thread 0: all that the next step needs. */
 static void prepare(struct cr_stepper *s, struct cr_round *r)
 {
@@ -232,8 +244,7 @@ static void prepare(struct cr_stepper *s, struct cr_round *r)
         first = cr_comm_first(s->comm, r->step.blocks, s->comm->rank);
         r->end_block = cr_comm_first(s->comm, r->step.blocks, s->comm->rank + 1);
     }
-    atomic_store_explicit(&r->busy_count, 0, memory_order_relaxed);
-    atomic_store_explicit(&r->next_block, first, memory_order_relaxed);
+    begin_round(s, r, first);
 }
 
 /* The sums of this process's workers, for a thread's slice of the parameters; returns where they are. */
@@ -320,8 +331,7 @@ void cr_stepper_try(struct cr_stepper *s, long blocks)
     r->step = cr_plan_step(s->plan, s->state->step);
     for (int i = 0; i < s->net->tensors; i++) r->shift[i] = cr_scale_shift(s->state->scale[i], s->guard);
     r->end_block = blocks < r->step.blocks ? blocks : r->step.blocks;
-    atomic_store(&r->busy_count, 0);
-    atomic_store(&r->next_block, 0);
+    begin_round(s, r, 0);
 #pragma omp parallel num_threads(s->threads)
     {
         struct cr_permutation order = { 0 };

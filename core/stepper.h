@@ -23,6 +23,7 @@ struct cr_round {
     int *shift;                /* (tensors) s of each tensor */
     uint32_t **busy;           /* (threads) sums of the workers that have done a block, in order of arrival */
     long end_block;            /* this rank's blocks end here */
+    int at_once;               /* so many are taken at once */
     struct cr_message *message; /* with other ranks: what is summed over them; else NULL */
     _Alignas(64) atomic_long next_block;
     _Alignas(64) atomic_int busy_count;
@@ -76,9 +77,9 @@ struct cr_message_shape cr_stepper_shape(const struct cr_net *net);
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e);
 void cr_stepper_free(struct cr_stepper *s);
 
-/* Point the worker at the images and labels of block b of a step; returns how many samples it has. */
+/* Point the worker at the images and labels of blocks b..end-1 of a step; returns how many samples they have. */
 int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
-                      const struct cr_permutation *order, long b);
+                      const struct cr_permutation *order, long b, long end);
 
 /* For struct cr_workload: compute the first so many blocks of the step to come and forget them. */
 void cr_stepper_try(struct cr_stepper *s, long blocks);

@@ -28,10 +28,16 @@ static int wants_input_gradient(const struct cr_net *net, int layer)
     return 0;
 }
 
+/* The most samples this worker has in work at once. */
+static struct cr_samples most_samples(const struct cr_worker *w)
+{
+    return w->two ? (struct cr_samples){ 2 * w->block, 16, 1 } : (struct cr_samples){ w->block, w->lanes, 0 };
+}
+
 static void lay_out(struct cursor *c, struct cr_worker *w, int training)
 {
     const struct cr_net *net = w->net;
-    const struct cr_samples s = { w->block, w->lanes };
+    const struct cr_samples s = most_samples(w);
     const size_t side = (size_t)cr_groups(s) * (size_t)s.lanes;
     size_t widest = 0, scratch = 0, weights = 0, biases = 0;
 
@@ -43,9 +49,9 @@ static void lay_out(struct cursor *c, struct cr_worker *w, int training)
         if (l->weights > weights) weights = l->weights;
         if (l->biases > biases) biases = l->biases;
     }
-    w->image = take(c, (size_t)w->block, sizeof *w->image);
-    w->label = take(c, (size_t)w->block, sizeof *w->label);
-    w->loss = take(c, (size_t)w->block, sizeof *w->loss);
+    w->image = take(c, (size_t)s.n, sizeof *w->image);
+    w->label = take(c, (size_t)s.n, sizeof *w->label);
+    w->loss = take(c, (size_t)s.n, sizeof *w->loss);
     float **act = take(c, (size_t)net->layers + 1, sizeof *act);
     float *input = take(c, side * cr_shape_size(net->input), sizeof *input);
     if (act) act[0] = input;
@@ -57,17 +63,24 @@ static void lay_out(struct cursor *c, struct cr_worker *w, int training)
     w->scratch = take(c, scratch, sizeof *w->scratch);
     if (!training) return;
     for (int i = 0; i < 2; i++) w->gradient[i] = take(c, side * widest, sizeof *w->gradient[i]);
-    w->dw = take(c, weights, sizeof *w->dw);
-    w->db = take(c, biases, sizeof *w->db);
+    w->dw = take(c, weights * (size_t)(1 + s.two), sizeof *w->dw);
+    w->db = take(c, biases * (size_t)(1 + s.two), sizeof *w->db);
     w->sum = take(c, net->params, sizeof *w->sum);
     w->max = take(c, (size_t)net->tensors, sizeof *w->max);
     w->scale = take(c, (size_t)net->tensors, sizeof *w->scale);
 }
 
-size_t cr_worker_size(const struct cr_net *net, int block, int training)
+static struct cr_worker worker_for(const struct cr_net *net, const struct cr_kernels *k, int block, int training)
+{
+    return (struct cr_worker){
+        .net = net, .kernels = k, .block = block, .lanes = cr_lanes(block), .two = training && cr_two_blocks(k, block),
+    };
+}
+
+size_t cr_worker_size(const struct cr_net *net, const struct cr_kernels *k, int block, int training)
 {
     struct cursor c = { 0 };
-    struct cr_worker w = { .net = net, .block = block, .lanes = cr_lanes(block) };
+    struct cr_worker w = worker_for(net, k, block, training);
     lay_out(&c, &w, training);
     return c.used;
 }
@@ -78,13 +91,14 @@ struct cr_worker *cr_worker_new(const struct cr_net *net, const struct cr_kernel
     struct cursor c = { 0 };
     void *arena = NULL;
 
-    const size_t size = cr_worker_size(net, block, training);
+    const size_t size = cr_worker_size(net, k, block, training);
     if (!w || posix_memalign(&arena, 64, size)) {
         free(w);
         return NULL;
     }
     memset(arena, 0, size); /* first touch */
-    *w = (struct cr_worker){ .net = net, .kernels = k, .arena = arena, .block = block, .lanes = cr_lanes(block) };
+    *w = worker_for(net, k, block, training);
+    w->arena = arena;
     c.base = arena;
     lay_out(&c, w, training);
     return w;
@@ -137,13 +151,12 @@ static struct cr_pass pass_of(const struct cr_worker *w, const float *params, in
     };
 }
 
-void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int training)
+static void forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int training)
 {
     const struct cr_net *net = w->net;
-    w->samples = (struct cr_samples){ n, w->lanes };
     w->kernels->load(w->samples, w->image, net->input.c, (size_t)net->input.h * (size_t)net->input.w, z->scale,
                      z->shift, w->act[0]);
-    cr_profile_loaded(w->profile, n);
+    cr_profile_loaded(w->profile, w->samples.n);
     for (int i = 0; i < net->layers; i++) {
         const struct cr_layer *l = &net->layer[i];
         const int pool = takes_pool(w, i);
@@ -155,17 +168,27 @@ void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr
     }
 }
 
-static void note_max(struct cr_worker *w, int tensor, uint32_t max)
+void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int training)
 {
-    if (w->blocks == 0 || max > w->max[tensor]) w->max[tensor] = max;
+    w->samples = (struct cr_samples){ n, w->lanes, 0 };
+    forward(w, params, z, training);
 }
 
-/* Round the gradient of one tensor and add it while it is in cache. */
+/* before: blocks done in this step before the one whose maximum it is */
+static void note_max(struct cr_worker *w, int tensor, uint32_t max, int before)
+{
+    if (before == 0 || max > w->max[tensor]) w->max[tensor] = max;
+}
+
+/* Round the gradient of one tensor, block by block, and add it while it is in cache. */
 static void collect(struct cr_worker *w, int tensor, const float *gradient, const int *shift)
 {
     const struct cr_tensor *t = &w->net->tensor[tensor];
-    note_max(w, tensor,
-             w->kernels->round(t->count, gradient, cr_scale_power(shift[tensor]), w->sum + t->at, w->blocks > 0));
+    const float scale = cr_scale_power(shift[tensor]);
+    for (int h = 0; h <= w->samples.two; h++, gradient += t->count) {
+        const int before = w->blocks + h;
+        note_max(w, tensor, w->kernels->round(t->count, gradient, scale, w->sum + t->at, before > 0), before);
+    }
 }
 
 /* Backward of a layer that rounds its gradients itself. */
@@ -177,16 +200,17 @@ static void backward_rounded(struct cr_worker *w, const struct cr_layer *l, cons
         r.sum[i] = w->sum + w->net->tensor[l->tensor + i].at;
     }
     l->type->backward_rounded(l, p, &r);
-    for (int i = 0; i < 2; i++) note_max(w, l->tensor + i, r.max[i]);
+    for (int i = 0; i < 2; i++) note_max(w, l->tensor + i, r.max[i], w->blocks);
 }
 
-void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n,
+void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int two,
                      const int *shift)
 {
     const struct cr_net *net = w->net;
     int from = 0; /* which gradient buffer holds dy */
 
-    cr_worker_forward(w, params, z, n, 1);
+    w->samples = two ? (struct cr_samples){ n, 16, 1 } : (struct cr_samples){ n, w->lanes, 0 };
+    forward(w, params, z, 1);
     w->loss_sum += cr_loss_sum(w->loss, n);
     for (int i = net->layers - 1; i >= 0; i--) {
         const int pool = i > 0 && takes_pool(w, i - 1);
@@ -211,5 +235,5 @@ void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_n
         }
         from = !from;
     }
-    w->blocks++;
+    w->blocks += 1 + two;
 }

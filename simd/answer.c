@@ -184,7 +184,7 @@ static void check_step(struct bench *t)
 
 int cr_kernels_answer(const struct cr_kernels *k, uint64_t *hash, struct cr_error *e)
 {
-    static const struct cr_samples arrangement[] = { { 16, 16 }, { 8, 8 }, { 2, 1 } };
+    static const struct cr_samples arrangement[] = { { 16, 16, 0 }, { 8, 8, 0 }, { 2, 1, 0 } };
     float *room = aligned_alloc(64, (5 * ROOM + SCRATCH) * sizeof *room);
     if (!room) return cr_fail(e, CR_E_NOMEM, "out of memory for the test of the kernels");
     struct bench t = {

@@ -20,16 +20,17 @@ struct plane {
     int channels, taps_y, taps_x;
     int top, top_step, height;  /* row of x under tap ty = 0: top + row * top_step; rows 0..height-1 exist */
     int first, last, step_px;   /* columns first..last of x exist; pixel p meets p * step_px + tx */
-    const float *w;             /* packed: (channel, ty, tx, tile channel) */
+    int outputs;                /* channels of y */
+    const float *w;             /* packed: (tile of outputs, channel, ty, tx, output) */
     float *y;
     size_t y_channel, y_row, y_step;
-    const float *bias;          /* per tile channel, or NULL for +0 */
+    const float *bias;          /* per output, or NULL for +0 */
 };
 
 struct tile {
     const float *x[TILE_X];     /* of each vector, at the row of its first tap */
     float *y[TILE_X];
-    const float *w;
+    const float *w, *bias;
     int ty, t0, t1;             /* taps: ty rows, columns t0..t1-1 */
 };
 
@@ -56,7 +57,7 @@ static inline __attribute__((always_inline)) void tile_body(const int tc, const 
     UNROLL for (int v = 0; v < tv; v++) x[v] = t->x[v];
     UNROLL for (int c = 0; c < tc; c++)
     {
-        const vf start = p->bias ? vf_set1(p->bias[c]) : vf_zero();
+        const vf start = t->bias ? vf_set1(t->bias[c]) : vf_zero();
         UNROLL for (int v = 0; v < tv; v++) acc[c][v] = start;
     }
     if (p->taps_y == 1 && p->taps_x == 1) { /* one loop is enough */
@@ -136,8 +137,31 @@ static struct overlap overlap_of(const struct plane *p, int row, int most)
     return v;
 }
 
+/* Channels in tiles of at most TILE_C, as even as can be. */
+static int tile_count(int channels) { return tiles(channels, TILE_C); }
+static int tile_begin(int channels, int tile) { return share(channels, tile, tile_count(channels)); }
+
+/* Some tiles of outputs, first..end-1. */
+struct lot {
+    int first, end;
+};
+
+/* n vectors (0: a narrow one) of the outputs of a lot. y: where those of output 0 are; k0: row of the window under
+ * t->x. */
+static void run_tiles(const struct plane *p, struct lot lot, int n, float *const *y, int k0, struct tile *t)
+{
+    const size_t taps = (size_t)(p->channels * p->taps_y * p->taps_x);
+    for (int tile = lot.first; tile < lot.end; tile++) {
+        const int o = tile_begin(p->outputs, tile), tc = tile_begin(p->outputs, tile + 1) - o;
+        t->w = p->w + (size_t)o * taps + (size_t)(k0 * p->taps_x * tc);
+        t->bias = p->bias ? p->bias + o : NULL;
+        for (int v = 0; v < imax(1, n); v++) t->y[v] = y[v] + (size_t)o * p->y_channel;
+        tile_of[tc - 1][n](p, t);
+    }
+}
+
 /* Rows begin..end-1, a column of tiles at a time; where a row has less vectors than a tile, several rows a tile. */
-static void run_plane(int tc, const struct plane *p, int begin, int end)
+static void run_plane(const struct plane *p, struct lot lot, int begin, int end)
 {
     const int slices = p->lanes / VL, span = slices ? 1 : imin(VL, p->pixels);
     const int vectors = slices ? p->pixels * slices : (p->pixels + VL - 1) / VL;
@@ -154,27 +178,23 @@ static void run_plane(int tc, const struct plane *p, int begin, int end)
         }
         /* Columns of taps that at least one pixel of the tile has. */
         const int p0 = first_pixel(p, from) * p->step_px, p1 = (first_pixel(p, to - 1) + span - 1) * p->step_px;
+        float *out[TILE_X];
         struct tile t = { .t0 = imax(0, p->first - p1) };
         t.t1 = imax(t.t0, imin(p->taps_x, p->last - p0 + 1));
         for (int row = begin, next; row < end; row = next) {
             const struct overlap k = overlap_of(p, row, imin(most_rows, end - row));
             const float *xr = p->x + (size_t)imax(0, p->top + row * p->top_step) * p->x_row;
             t.ty = imax(0, k.k1 - k.k0);
-            t.w = p->w + (size_t)(k.k0 * p->taps_x * tc);
             next = row + k.rows;
             for (int n = 0; row < next; row++, xr += (size_t)p->top_step * p->x_row)
                 for (int v = 0; v < tv; v++, n++) {
                     t.x[n] = xr + x[v];
-                    t.y[n] = p->y + (size_t)row * p->y_row + y[v];
+                    out[n] = p->y + (size_t)row * p->y_row + y[v];
                 }
-            tile_of[tc - 1][!slices && span < VL ? 0 : tv * k.rows](p, &t);
+            run_tiles(p, lot, !slices && span < VL ? 0 : tv * k.rows, out, k.k0, &t);
         }
     }
 }
-
-/* Channels in tiles of at most TILE_C, as even as can be. */
-static int tile_count(int channels) { return tiles(channels, TILE_C); }
-static int tile_begin(int channels, int tile) { return share(channels, tile, tile_count(channels)); }
 
 /* Rows of outputs at a time, so that what one channel tile reads of x is still in cache for the next. */
 static int slab_rows(const struct plane *p)
@@ -184,13 +204,21 @@ static int slab_rows(const struct plane *p)
     return imax(1, imin(p->rows, (int)(SLAB / (row ? row : 1))));
 }
 
-/* The whole walk for `channels` outputs: slab by slab of rows, tile by tile of channels. p->y and p->bias are those of
- * channel 0; p->x and p->x_channel are set here: x (channels, height, width) is read where it lies if it needs no
- * zeros beside the rows and all of it stays in cache, else each slab is copied to `space`. begin: column of pixel 0's
- * first tap in a bordered row. packed: weights, `taps` for each channel. */
-static void run_slabs(const struct plane *p, int channels, const float *packed, size_t taps, struct border z, int width,
-                      int begin, const float *x, float *space)
+/* How many tiles of outputs take their turn at one place before the walk goes on: all, if what they read of x there
+ * stays in the nearest cache, so that only weights come from farther away; else one, whose weights stay there. */
+static int lot_size(const struct plane *p)
 {
+    enum { NEAREST = 6 * 1024 }; /* floats: 3/4 of a cache of 32 KB */
+    const size_t window = (size_t)(p->channels * p->taps_y) * ((TILE_X - 1) * p->x_step + (size_t)p->taps_x * VL);
+    return window <= NEAREST ? tile_count(p->outputs) : 1;
+}
+
+/* The whole walk: slab by slab of rows. p->x and p->x_channel are set here: x (channels, height, width) is read where
+ * it lies if it needs no zeros beside the rows and all of it stays in cache, else each slab is copied to `space`.
+ * begin: column of pixel 0's first tap in a bordered row. */
+static void run_slabs(const struct plane *p, struct border z, int width, int begin, const float *x, float *space)
+{
+    const int count = tile_count(p->outputs), lot = lot_size(p);
     const size_t plane = (size_t)(p->height * width) * (size_t)p->lanes;
     const int slab = slab_rows(p), in_place = slab == p->rows && !z.left && !z.right;
     for (int row = 0; row < p->rows; row += slab) {
@@ -206,13 +234,8 @@ static void run_slabs(const struct plane *p, int channels, const float *packed, 
         q.x_channel = (size_t)(high - low) * p->x_row;
         q.top = p->top - low;
         q.height = high - low;
-        for (int tile = 0; tile < tile_count(channels); tile++) {
-            const int o = tile_begin(channels, tile), tc = tile_begin(channels, tile + 1) - o;
-            q.w = packed + (size_t)o * taps;
-            q.y = p->y + (size_t)o * p->y_channel;
-            q.bias = p->bias ? p->bias + o : NULL;
-            run_plane(tc, &q, row, end);
-        }
+        for (int tile = 0; tile < count; tile += lot)
+            run_plane(&q, (struct lot){ tile, imin(tile + lot, count) }, row, end);
     }
 }
 
@@ -248,7 +271,6 @@ static void rows_forward(const struct cr_conv *c, struct cr_samples s, const flo
     const size_t lanes = (size_t)s.lanes, width = (size_t)(c->in_w + 2 * c->pad);
     const size_t x_group = (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w * lanes;
     const size_t y_plane = (size_t)c->out_h * (size_t)c->out_w * lanes;
-    const size_t taps = (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw;
     float *const packed = scratch, *const bordered = packed + packed_size(c);
 
     pack_forward(c, TILE_C, w, packed);
@@ -259,10 +281,10 @@ static void rows_forward(const struct cr_conv *c, struct cr_samples s, const flo
             .channels = c->in_c, .taps_y = c->kh, .taps_x = c->kw,
             .top = -c->pad, .top_step = c->stride, .height = c->in_h,
             .first = c->pad, .last = c->pad + c->in_w - 1, .step_px = c->stride,
+            .outputs = c->out_c, .w = packed,
             .y = y, .y_channel = y_plane, .y_row = (size_t)c->out_w * lanes, .y_step = lanes, .bias = b,
         };
-        run_slabs(&p, c->out_c, packed, taps, (struct border){ .left = c->pad, .right = c->pad }, c->in_w, 0, x,
-                  bordered);
+        run_slabs(&p, (struct border){ .left = c->pad, .right = c->pad }, c->in_w, 0, x, bordered);
     }
 }
 
@@ -321,12 +343,12 @@ static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, co
             .channels = c->out_c, .taps_y = fy.taps, .taps_x = fx.taps,
             .top = fy.q - (fy.taps - 1), .top_step = 1, .height = c->out_h,
             .first = left - begin, .last = left - begin + c->out_w - 1, .step_px = 1,
+            .outputs = c->in_c, .w = packed,
             .y = dx + (size_t)(fy.begin * c->in_w + fx.begin) * lanes, .y_channel = x_plane,
             .y_row = (size_t)(c->stride * c->in_w) * lanes, .y_step = (size_t)c->stride * lanes, .bias = NULL,
         };
         for (int g = 0; g < cr_groups(s); g++, p.y += (size_t)c->in_c * x_plane)
-            run_slabs(&p, c->in_c, packed, (size_t)(c->out_c * fy.taps * fx.taps),
-                      (struct border){ .left = left, .right = right }, c->out_w, begin, dy + (size_t)g * y_group,
+            run_slabs(&p, (struct border){ .left = left, .right = right }, c->out_w, begin, dy + (size_t)g * y_group,
                       bordered);
     }
 }

@@ -147,10 +147,13 @@ static void select_backward_weight(const struct cr_conv *c, struct cr_samples s,
                     run(&f, xr, (struct halves){ h.dy + plane * f.dy_channel, h.right + plane * cells },
                         &lane[0][g * VL % 16], g * VL >= 16);
                 }
-                trees(lane, to * taps, s.n <= 8, sum);
-                for (int a = 0; a < to; a++)
-                    put_copy(dw + ((size_t)(o + a) * (size_t)window_rows + (size_t)row) * (size_t)c->kw, sum + a * taps,
-                             (size_t)taps);
+                for (int b = 0; b <= s.two; b++) {
+                    const int channel = b * c->out_c + o;
+                    block_trees(lane, to * taps, s, b, sum);
+                    for (int a = 0; a < to; a++)
+                        put_copy(dw + ((size_t)(channel + a) * (size_t)window_rows + (size_t)row) * (size_t)c->kw,
+                                 sum + a * taps, (size_t)taps);
+                }
             }
     bias_gradient(c->out_c, 2 * cells, s, h.dy, db);
 }

@@ -82,6 +82,12 @@ static void trees(float (*lane)[16], int n, int half, float *sum)
     for (int i = 0; e + i < n; i++) sum[e + i] = four[i];
 }
 
+/* The same for the h-th block of samples that are two, else for the only one. */
+static void block_trees(float (*lane)[16], int n, struct cr_samples s, int h, float *sum)
+{
+    trees((float(*)[16])(void *)&lane[0][8 * h], n, s.two || s.n <= 8, sum);
+}
+
 /* Does group g hold samples of the lanes from `slice` on? (Sample i of the block is on lane i mod 16.) */
 static int covers(int g, int lanes, int slice)
 {
@@ -96,7 +102,7 @@ static void bias_gradient(int channels, size_t plane, struct cr_samples s, const
     enum { CHAINS = 8 }; /* channels at once: as many independent chains as hide an addition's latency */
     for (int o = 0; o < channels; o += CHAINS) {
         const int n = imin(CHAINS, channels - o);
-        float lane[CHAINS][16] = { { 0 } };
+        float lane[CHAINS + 1][16] = { { 0 } };
         for (int slice = 0; slice < 16; slice += VL) {
             vf acc[CHAINS];
             for (int i = 0; i < CHAINS; i++) acc[i] = vf_zero();
@@ -110,64 +116,146 @@ static void bias_gradient(int channels, size_t plane, struct cr_samples s, const
             }
             for (int i = 0; i < CHAINS; i++) vf_store(&lane[i][slice], acc[i]);
         }
-        trees(lane, n, 0, db + o);
+        for (int h = 0; h <= s.two; h++) block_trees(lane, n, s, h, db + h * channels + o);
     }
 }
 
-/* Gradients of output channels o..o+to-1 by the tt taps at `offset`: sum[channel * tt + tap]. */
-static void weight_tile(const struct cr_conv *c, struct cr_samples s, const struct field *f, const float *x,
-                        size_t x_group, const float *dy, int o, int to, const size_t *offset, int tt, float *sum)
+/* The gradient by weight in tiles of output channels x taps, and where their x and dy are. Strides in floats. */
+struct weighing {
+    const struct cr_conv *c;
+    struct cr_samples s;
+    const float *x, *dy;
+    size_t x_row, x_plane, y_plane; /* of x with its borders */
+    int taps, o_tiles, t_tiles;
+};
+
+/* What a tile works on: `to` output channels from o on, tt taps from t on. */
+struct weight_tile {
+    int o, to, t, tt;
+    size_t offset[TILE_T]; /* of each tap in a group of x */
+};
+
+static struct weight_tile taps_of(const struct weighing *m, int k, struct tap *next)
 {
-    weight_fn *const run = weight_of[to - 1][tt - 1];
-    const size_t lanes = (size_t)s.lanes, y_plane = (size_t)c->out_h * f->y_row;
-    float lane[TILE_O * TILE_T + 3][16];
-    for (int g = 0; g < cr_groups(s); g++)
-        for (int slice = 0; slice < s.lanes; slice += VL) {
-            const float *xt[TILE_T], *dyo[TILE_O];
-            for (int b = 0; b < tt; b++) xt[b] = x + (size_t)g * x_group + offset[b] + slice;
-            for (int a = 0; a < to; a++)
-                dyo[a] = dy + ((size_t)g * (size_t)c->out_c + (size_t)(o + a)) * y_plane + slice;
-            run(f, lanes, xt, dyo, &lane[0][(g * s.lanes + slice) % 16], g * s.lanes >= 16);
+    struct weight_tile tile = { .t = share(m->taps, k, m->t_tiles) };
+    tile.tt = share(m->taps, k + 1, m->t_tiles) - tile.t;
+    for (int b = 0; b < tile.tt; b++)
+        tile.offset[b] = next_tap(next, m->c, m->x_plane, m->x_row, (size_t)m->s.lanes);
+    return tile;
+}
+
+static void channels_of(const struct weighing *m, int i, struct weight_tile *tile)
+{
+    tile->o = share(m->c->out_c, i, m->o_tiles);
+    tile->to = share(m->c->out_c, i + 1, m->o_tiles) - tile->o;
+}
+
+/* Carry the tile's chains on over rows begin..end-1 of group g. lane: (to * tt, 16). */
+static void weigh_rows(const struct weighing *m, const struct weight_tile *tile, int g, int begin, int end, float *lane)
+{
+    const struct cr_conv *c = m->c;
+    const size_t lanes = (size_t)m->s.lanes;
+    const struct field f = {
+        .height = end - begin, .width = c->out_w, .x_row = (size_t)c->stride * m->x_row,
+        .x_step = (size_t)c->stride * lanes, .y_row = (size_t)c->out_w * lanes,
+    };
+    const float *const x = m->x + (size_t)(g * c->in_c) * m->x_plane + (size_t)begin * f.x_row;
+    const float *const dy = m->dy + (size_t)(g * c->out_c + tile->o) * m->y_plane + (size_t)begin * f.y_row;
+    for (int slice = 0; slice < m->s.lanes; slice += VL) {
+        const float *xt[TILE_T], *dyo[TILE_O];
+        for (int b = 0; b < tile->tt; b++) xt[b] = x + tile->offset[b] + slice;
+        for (int a = 0; a < tile->to; a++) dyo[a] = dy + (size_t)a * m->y_plane + slice;
+        weight_of[tile->to - 1][tile->tt - 1](&f, lanes, xt, dyo, lane + (g * m->s.lanes + slice) % 16,
+                                              begin > 0 || g * m->s.lanes >= 16);
+    }
+}
+
+/* The tile's chains are complete. */
+static void put_weights(const struct weighing *m, const struct weight_tile *tile, float *lane, float *dw)
+{
+    float sum[TILE_O * TILE_T];
+    for (int h = 0; h <= m->s.two; h++, dw += m->c->out_c * m->taps) {
+        block_trees((float(*)[16])(void *)lane, tile->to * tile->tt, m->s, h, sum);
+        for (int a = 0; a < tile->to; a++)
+            for (int b = 0; b < tile->tt; b++)
+                dw[(size_t)(tile->o + a) * (size_t)m->taps + (size_t)(tile->t + b)] = sum[a * tile->tt + b];
+    }
+}
+
+/* In which order tiles and rows of outputs pass by. */
+struct weight_order {
+    int slab;         /* rows of outputs at a time */
+    int o_lot, t_lot; /* tiles that take turns at each slab; their chains wait in scratch */
+};
+
+static struct weight_order weight_order(const struct weighing *m)
+{
+    enum { NEAREST = 6 * 1024, NEAR = 64 * 1024 }; /* floats: parts of caches of 32 KB and of 1 MB */
+    const struct cr_conv *c = m->c;
+    const int area = c->kh * c->kw;
+    /* What a tile reads of x stays in the nearest cache while the channel tiles of a lot pass by. */
+    const size_t row = (size_t)imin(c->in_c, (TILE_T + 2 * area - 2) / area) * m->x_row;
+    const int rows = ((int)(NEAREST / row) - c->kh + c->stride) / c->stride;
+    struct weight_order r = { .slab = imin(imax(1, rows), c->out_h), .t_lot = 1 };
+    /* What the lot reads of dy stays in the next cache while all taps pass by; */
+    r.o_lot = (int)(NEAR / ((size_t)(TILE_O * cr_groups(m->s)) * m->y_plane));
+    if (r.o_lot >= imin(4, m->o_tiles)) return r;
+    /* or, where that would be a few channels only, a slab of it with the chains of all taps. */
+    const int per_channel = 16 * m->taps + m->s.lanes * c->out_w * r.slab;
+    return (struct weight_order){ r.slab, imax(1, CR_CONV_CHAINS / per_channel / TILE_O), m->t_tiles };
+}
+
+/* The tiles of a lot, slab by slab of each group's rows. next: the first tap, then that of the next lot. lane: room for
+ * their chains. */
+static void weigh_lot(const struct weighing *m, const struct weight_order *r, int first_o, int first_t,
+                      struct tap *next, float *dw, float *lane)
+{
+    const int end_o = imin(first_o + r->o_lot, m->o_tiles), end_t = imin(first_t + r->t_lot, m->t_tiles);
+    const int o = share(m->c->out_c, first_o, m->o_tiles), t = share(m->taps, first_t, m->t_tiles);
+    const int chains = share(m->taps, end_t, m->t_tiles) - t; /* of a channel */
+    const int slabs = tiles(m->c->out_h, r->slab), turns = slabs * cr_groups(m->s);
+    struct tap tap = *next;
+    for (int turn = 0; turn <= turns; turn++) {
+        const int g = turn / slabs, row = turn % slabs * r->slab;
+        tap = *next;
+        for (int k = first_t; k < end_t; k++) {
+            struct weight_tile tile = taps_of(m, k, &tap);
+            for (int i = first_o; i < end_o; i++) {
+                channels_of(m, i, &tile);
+                float *const at = lane + (size_t)((tile.o - o) * chains + tile.to * (tile.t - t)) * 16;
+                if (turn < turns)
+                    weigh_rows(m, &tile, g, row, imin(row + r->slab, m->c->out_h), at);
+                else
+                    put_weights(m, &tile, at, dw);
+            }
         }
-    trees(lane, to * tt, s.n <= 8, sum);
+    }
+    *next = tap;
 }
 
 static void lanes_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
                                   float *dw, float *db, float *scratch)
 {
-    const size_t lanes = (size_t)s.lanes, y_plane = (size_t)c->out_h * (size_t)c->out_w * lanes;
-    const size_t x_row = (size_t)(c->in_w + 2 * c->pad) * lanes, x_plane = (size_t)(c->in_h + 2 * c->pad) * x_row;
-    const struct field f = {
-        .height = c->out_h, .width = c->out_w, .x_row = (size_t)c->stride * x_row,
-        .x_step = (size_t)c->stride * lanes, .y_row = (size_t)c->out_w * lanes,
+    const size_t lanes = (size_t)s.lanes, plane = (size_t)c->out_h * (size_t)c->out_w;
+    struct weighing m = {
+        .c = c, .s = s, .x = x, .dy = dy, .x_row = (size_t)(c->in_w + 2 * c->pad) * lanes, .y_plane = plane * lanes,
+        .taps = c->in_c * c->kh * c->kw,
     };
-    const int taps = c->in_c * c->kh * c->kw, groups = cr_groups(s);
-    const int o_tiles = (c->out_c + TILE_O - 1) / TILE_O, t_tiles = (taps + TILE_T - 1) / TILE_T;
-
+    m.x_plane = (size_t)(c->in_h + 2 * c->pad) * m.x_row;
+    m.o_tiles = tiles(c->out_c, TILE_O);
+    m.t_tiles = tiles(m.taps, TILE_T);
     if (c->pad) {
-        copy_bordered((size_t)(groups * c->in_c), c->in_h, c->in_w, s.lanes, all_round(c), x,
-                      (size_t)(c->in_h * c->in_w) * lanes, scratch);
-        x = scratch;
+        const size_t planes = (size_t)(cr_groups(s) * c->in_c);
+        copy_bordered(planes, c->in_h, c->in_w, s.lanes, all_round(c), x, (size_t)(c->in_h * c->in_w) * lanes, scratch);
+        m.x = scratch;
+        scratch += planes * m.x_plane;
     }
-    /* As many channel tiles at a time as stay in cache; x passes by once for each such lot. */
-    enum { LOT = 64 * 1024 }; /* floats */
-    const int lot = imax(1, (int)(LOT / ((size_t)(TILE_O * groups) * y_plane)));
-    for (int first = 0; first < o_tiles; first += lot) {
-        struct tap tap = { 0, 0, 0 };
-        for (int k = 0; k < t_tiles; k++) {
-            const int t = (int)((long)taps * k / t_tiles), tt = (int)((long)taps * (k + 1) / t_tiles) - t;
-            size_t offset[TILE_T];
-            for (int b = 0; b < tt; b++) offset[b] = next_tap(&tap, c, x_plane, x_row, lanes);
-            for (int i = first; i < imin(first + lot, o_tiles); i++) {
-                const int o = c->out_c * i / o_tiles, to = c->out_c * (i + 1) / o_tiles - o;
-                float sum[TILE_O * TILE_T];
-                weight_tile(c, s, &f, x, (size_t)c->in_c * x_plane, dy, o, to, offset, tt, sum);
-                for (int a = 0; a < to; a++)
-                    for (int b = 0; b < tt; b++) dw[(size_t)(o + a) * (size_t)taps + (size_t)(t + b)] = sum[a * tt + b];
-            }
-        }
+    const struct weight_order r = weight_order(&m);
+    for (int i = 0; i < m.o_tiles; i += r.o_lot) {
+        struct tap next = { 0, 0, 0 };
+        for (int k = 0; k < m.t_tiles; k += r.t_lot) weigh_lot(&m, &r, i, k, &next, dw, scratch);
     }
-    bias_gradient(c->out_c, (size_t)c->out_h * (size_t)c->out_w, s, dy, db);
+    bias_gradient(c->out_c, plane, s, dy, db);
 }
 
 #endif

@@ -29,7 +29,10 @@ void cr_kernels_fill(struct cr_kernels *t, unsigned flags)
     if (flags & CR_CPU_AVX2) *t = TABLE("avx2", avx2);
 #endif
 #if CR_HAVE_AVX512
-    if (flags & CR_CPU_AVX512) *t = TABLE("avx512", avx512);
+    if (flags & CR_CPU_AVX512) {
+        *t = TABLE("avx512", avx512);
+        t->two = 1;
+    }
 #endif
 #if CR_HAVE_NEON
     if (flags & CR_CPU_NEON) *t = TABLE("neon", neon);

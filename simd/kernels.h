@@ -21,10 +21,14 @@
 /* Names this arithmetic: any change of bits raises it. Stands in checkpoints, events and golden tables. */
 enum { CR_NUMERICS = 1 };
 
-/* How many samples a block holds and how they lie. */
+/* How many samples a block holds and how they lie. two: they are two blocks, of 8 samples and of n - 8, at least one,
+ * on 16 lanes. Then gradients by weight and by bias come out twice, dw (2, ...), db (2, ...); all else knows samples
+ * only. Where the table has `two`. */
 struct cr_samples {
-    int n, lanes;
+    int n, lanes, two;
 };
+/* The h-th of these blocks: how many samples. */
+static inline int cr_block_samples(struct cr_samples s, int h) { return s.two ? h ? s.n - 8 : 8 : s.n; }
 static inline int cr_groups(struct cr_samples s) { return (s.n + s.lanes - 1) / s.lanes; }
 
 /* Convolution and pooling shapes. out = (in + 2 pad - k) / stride + 1, rounded down. Pooling: out_c = in_c, pad 0. */
@@ -166,6 +170,7 @@ struct cr_peak_kernels {
 
 struct cr_kernels {
     const char *isa;
+    int two; /* blocks of 8 samples fill half a vector of these only: two at once are faster */
     struct cr_gemm_kernels gemm; /* simd/gemm.h */
     struct cr_conv_kernels conv;
     struct cr_conv_pool_kernels conv_pool;

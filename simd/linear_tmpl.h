@@ -128,7 +128,7 @@ static inline __attribute__((always_inline)) void outer_tile(const int no, const
 }
 
 #define OUTER(NO, NI)                                                                                                  \
-    case NI: outer_tile(NO, NI, s.n, s.lanes, out, xt + i * VL, step, dyo, to + i * VL, (size_t)in, last); break;
+    case NI: outer_tile(NO, NI, n, s.lanes, out, xt + i * VL, step, dyo, to + i * VL, (size_t)in, last); break;
 #define OUTER_ROWS(NO)                                                                                                 \
     switch (ni) {                                                                                                      \
         OUTER(NO, 1)                                                                                                   \
@@ -154,11 +154,10 @@ static size_t transpose(int in, struct cr_samples s, const float *x, float *xt)
     return step;
 }
 
-static void backward_weight(int in, int out, struct cr_samples s, const float *x, const float *dy, float *dw, float *db,
-                            float *scratch)
+/* Of one block, n samples of those in s. xt: its rows of the copy, `step` floats apart. */
+static void weigh_block(int in, int out, struct cr_samples s, int n, const float *xt, size_t step, const float *dy,
+                        float *dw, float *db)
 {
-    const size_t step = transpose(in, s, x, scratch);
-    const float *const xt = scratch;
     const int vectors = (int)(step / VL);
 
     for (int o = 0; o < out; o += TILE_O) {
@@ -178,10 +177,19 @@ static void backward_weight(int in, int out, struct cr_samples s, const float *x
     for (int o = 0; o < out; o++) {
         const float *from = dy + (size_t)o * (size_t)s.lanes;
         float sum = 0;
-        for (int n = s.n; n > 0; n -= s.lanes, from += (size_t)out * (size_t)s.lanes)
-            for (int k = 0; k < s.lanes && k < n; k++) sum += from[k];
+        for (int left = n; left > 0; left -= s.lanes, from += (size_t)out * (size_t)s.lanes)
+            for (int k = 0; k < s.lanes && k < left; k++) sum += from[k];
         db[o] = sum;
     }
+}
+
+static void backward_weight(int in, int out, struct cr_samples s, const float *x, const float *dy, float *dw, float *db,
+                            float *scratch)
+{
+    const size_t step = transpose(in, s, x, scratch);
+    for (int h = 0; h <= s.two; h++) /* the second block is on the lanes from 8 on */
+        weigh_block(in, out, s, cr_block_samples(s, h), scratch + (size_t)(8 * h) * step, step, dy + 8 * h,
+                    dw + (size_t)(h * in) * (size_t)out, db + h * out);
 }
 
 const struct cr_linear_kernels LINEAR_NAME = { forward, backward_input, backward_weight };

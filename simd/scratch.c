@@ -1,6 +1,7 @@
 /* How much scratch the convolution and linear kernels want: enough for every instruction set, so that an arena is
  * planned once and a kernel chosen later. */
 #include "simd/kernels.h"
+#include "simd/tables.h"
 
 enum { LINE = 16 };
 
@@ -40,6 +41,15 @@ static size_t spikes(size_t positions)
     return 2 * lines(positions + LINE);
 }
 
+/* By weight: the chains of all taps of some channels or of a few taps of all, and as many as a tree takes too many. */
+static size_t chains(const struct cr_conv *c)
+{
+    enum { CHANNELS = 4, TAPS = 5 }; /* the largest tile */
+    const size_t taps = (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw, all = (size_t)c->out_c;
+    const size_t some = larger(CHANNELS, CR_CONV_CHAINS / (taps * LINE));
+    return larger((some < all ? some : all) * taps, all * TAPS) * LINE + 3 * LINE;
+}
+
 size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
 {
     const size_t lanes = (size_t)s.lanes, area = (size_t)c->kh * (size_t)c->kw;
@@ -49,7 +59,7 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     /* one group of x with borders beside the rows; one of dy with room for the taps; all of x with borders all round */
     const size_t forward = in_c * in_h * (in_w + 2 * pad) * lanes;
     const size_t input = out_c * (size_t)c->out_h * ((size_t)c->out_w + 2 * (size_t)c->kw) * lanes;
-    const size_t weight = (size_t)cr_groups(s) * in_c * (in_h + 2 * pad) * (in_w + 2 * pad) * lanes;
+    const size_t weight = lines((size_t)cr_groups(s) * in_c * (in_h + 2 * pad) * (in_w + 2 * pad) * lanes) + chains(c);
     if (s.lanes > 1) return packed + lines(larger(forward, larger(input, weight)));
 
     /* One sample at a time. Dense: chains of up to 16 lanes, dy channels last, an offset for each tap, an image. */

@@ -5,6 +5,9 @@
 
 #include "simd/kernels.h"
 
+/* Floats of scratch for chains that wait for their next rows (conv_weight_tmpl.h). */
+enum { CR_CONV_CHAINS = 96 * 1024 };
+
 #define CR_DECLARE_KERNELS(isa)                                                                                        \
     extern const struct cr_gemm_kernels cr_gemm_##isa;                                                                 \
     extern const struct cr_conv_kernels cr_conv_##isa;                                                                 \

@@ -107,8 +107,9 @@ static struct rank run_world(long batch, long block, int ranks, int threads)
     return rank[0];
 }
 
-/* Batches of many blocks, of fewer blocks than ranks, and one that leaves a smaller last batch. */
-static const long shape[][2] = { { 40, 4 }, { 7, 1 }, { 32, 16 }, { 1, 1 } };
+/* Batches of many blocks, of fewer blocks than ranks, and one that leaves a smaller last batch;
+ * of blocks that some kernels take two at once, with a rest, and of blocks that they cannot. */
+static const long shape[][2] = { { 40, 4 }, { 7, 1 }, { 32, 16 }, { 1, 1 }, { 40, 8 }, { 37, 8 } };
 
 START_TEST(ranks)
 {

@@ -44,7 +44,7 @@ static float *arranged(const double *a, struct cr_samples s, int per)
     return f;
 }
 
-static float *plain(const double *a, int n) { return arranged(a, (struct cr_samples){ 1, 1 }, n); }
+static float *plain(const double *a, int n) { return arranged(a, (struct cr_samples){ 1, 1, 0 }, n); }
 
 static float of_sample(const float *f, struct cr_samples s, int per, int k, int i)
 {
@@ -59,7 +59,7 @@ static void check_close(const char *what, int shape, int k, int i, float got, do
                   shape, k, i, (double)got, right, err, bound, (unsigned long long)test_seed());
 }
 
-static const struct cr_samples arrangement[] = { { 3, 1 }, { 11, 8 }, { 19, 16 } };
+static const struct cr_samples arrangement[] = { { 3, 1, 0 }, { 11, 8, 0 }, { 19, 16, 0 } };
 enum { ARRANGEMENTS = sizeof arrangement / sizeof *arrangement };
 
 static const struct cr_kernels *reference(void)
@@ -279,7 +279,7 @@ START_TEST(softmax_order)
     for (int i = 0; i < 2; i++) chain[i] += chain[i + 2];
     const float sum = chain[0] + chain[1];
 
-    reference()->softmax(classes, (struct cr_samples){ 1, 1 }, x, &label, p, NULL, &loss);
+    reference()->softmax(classes, (struct cr_samples){ 1, 1, 0 }, x, &label, p, NULL, &loss);
     ck_assert(loss == math_log(sum));
     for (int c = 0; c < classes; c++) ck_assert(p[c] == math_exp(x[c]) / sum);
 }

@@ -26,7 +26,7 @@ doctor --hostfile "$WORK/two"
 same "all is well: status" $status 0
 says "all is well" "All is well"
 says "address and interface" "^node1 by eth0, 10.77.0.1, MTU 1500, to node2 here"
-says "a rate from each to each" "^node2 .* [0-9]* us [0-9]* MB/s .* - .* [0-9]* us [0-9]* MB/s"
+says "a rate from each to each" "^node2 .* [0-9]* us [0-9]* MB/s .*-.* [0-9]* us [0-9]* MB/s"
 doctor -H node1,node1,node2 --json
 same "lines of JSON" "$(grep -c '^{"event":"host"' "$WORK/said") $(field faults "$WORK/said")" "3 0"
 

@@ -98,7 +98,7 @@ dies_in() {
     miss "$name" "the moment was not hit"
 }
 # An epoch is ten steps, a validation of as long, and a checkpoint on a disk that takes its time.
-digits long 640 20000
+digits long 640 60000
 hosts_file node1 node2 node3
 if tool slow_disk -shared -fPIC 2>/dev/null; then run_preload=$WORK/slow_disk; fi
 begin phases lenet5 long --schedule constant -e 1000 --log-every 10
