@@ -192,14 +192,16 @@ static struct weight_order weight_order(const struct weighing *m)
 {
     enum { NEAREST = 6 * 1024, NEAR = 64 * 1024 }; /* floats: parts of caches of 32 KB and of 1 MB */
     const struct cr_conv *c = m->c;
-    const int area = c->kh * c->kw;
-    /* What a tile reads of x stays in the nearest cache while the channel tiles of a lot pass by. */
-    const size_t row = (size_t)imin(c->in_c, (TILE_T + 2 * area - 2) / area) * m->x_row;
-    const int rows = ((int)(NEAREST / row) - c->kh + c->stride) / c->stride;
-    struct weight_order r = { .slab = imin(imax(1, rows), c->out_h), .t_lot = 1 };
+    const int area = c->kh * c->kw, planes = imin(c->in_c, (TILE_T + 2 * area - 2) / area); /* of x, at most, a tile */
+    struct weight_order r = { .slab = c->out_h, .t_lot = 1 };
+    if ((size_t)planes * m->x_plane > 3 * m->y_plane) {
+        /* Taps that share little of x: it shall stay in the nearest cache while the channel tiles of a lot pass by. */
+        const int rows = ((int)(NEAREST / ((size_t)planes * m->x_row)) - c->kh + c->stride) / c->stride;
+        r.slab = imin(imax(1, rows), c->out_h);
+    }
     /* What the lot reads of dy stays in the next cache while all taps pass by; */
-    r.o_lot = (int)(NEAR / ((size_t)(TILE_O * cr_groups(m->s)) * m->y_plane));
-    if (r.o_lot >= imin(4, m->o_tiles)) return r;
+    r.o_lot = imax(1, (int)(NEAR / ((size_t)(TILE_O * cr_groups(m->s)) * m->y_plane)));
+    if (r.slab == c->out_h || r.o_lot >= imin(4, m->o_tiles)) return r;
     /* or, where that would be a few channels only, a slab of it with the chains of all taps. */
     const int per_channel = 16 * m->taps + m->s.lanes * c->out_w * r.slab;
     return (struct weight_order){ r.slab, imax(1, CR_CONV_CHAINS / per_channel / TILE_O), m->t_tiles };
@@ -215,7 +217,7 @@ static void weigh_lot(const struct weighing *m, const struct weight_order *r, in
     const int chains = share(m->taps, end_t, m->t_tiles) - t; /* of a channel */
     const int slabs = tiles(m->c->out_h, r->slab), turns = slabs * cr_groups(m->s);
     struct tap tap = *next;
-    for (int turn = 0; turn <= turns; turn++) {
+    for (int turn = 0; turn < turns; turn++) {
         const int g = turn / slabs, row = turn % slabs * r->slab;
         tap = *next;
         for (int k = first_t; k < end_t; k++) {
@@ -223,10 +225,8 @@ static void weigh_lot(const struct weighing *m, const struct weight_order *r, in
             for (int i = first_o; i < end_o; i++) {
                 channels_of(m, i, &tile);
                 float *const at = lane + (size_t)((tile.o - o) * chains + tile.to * (tile.t - t)) * 16;
-                if (turn < turns)
-                    weigh_rows(m, &tile, g, row, imin(row + r->slab, m->c->out_h), at);
-                else
-                    put_weights(m, &tile, at, dw);
+                weigh_rows(m, &tile, g, row, imin(row + r->slab, m->c->out_h), at);
+                if (turn + 1 == turns) put_weights(m, &tile, at, dw);
             }
         }
     }
