@@ -127,7 +127,7 @@ static struct cr_kernels reference(void)
 /* One of two blocks of samples that lie side by side, with lanes of its own. per: values a sample; the caller frees. */
 static float *block_of(struct cr_samples s, const float *both, int per, int h)
 {
-    float *const own = aligned_alloc(64, block_size((struct cr_samples){ 8, 8, 0 }, per) * sizeof *own + 64);
+    float *const own = aligned_alloc(64, (size_t)(per + 1) / 2 * 2 * 8 * sizeof *own); /* whole lines */
     for (int k = 0; k < per; k++) memcpy(own + k * 8, both + k * s.lanes + 8 * h, 8 * sizeof *own);
     return own;
 }
