@@ -83,32 +83,6 @@ int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const str
     return (int)(to - from);
 }
 
-/* Fetch the images of blocks b..end-1 of a step into cache: they lie anywhere in a file, and memory is far. */
-static void fetch(const struct cr_stepper *s, const struct cr_step_plan *step, const struct cr_permutation *order, long b,
-                  long end)
-{
-    enum { MOST = 64 * 1024, CACHE_LINE = 64 };
-    const size_t plane = cr_shape_size(s->net->input), from = cr_plan_block(step, b), to = cr_plan_block(step, end);
-    if ((to - from) * plane > MOST) return; /* would drive out what is being worked on */
-    for (size_t i = from; i < to; i++) {
-        const uint8_t *const image = s->train->images + cr_plan_sample(s->plan, order, i) * plane;
-        for (size_t k = 0; k < plane; k += CACHE_LINE) __builtin_prefetch(image + k);
-    }
-}
-
-/* The same for the blocks this thread will most likely take after those from b on: in this step or in the next. */
-static void fetch_next(const struct cr_stepper *s, const struct cr_round *r, const struct cr_permutation *order, long b)
-{
-    struct cr_step_plan step = r->step;
-    b += (long)r->at_once * s->threads;
-    if (b >= r->end_block) {
-        step = cr_plan_step(s->plan, r->step.step + 1);
-        b += r->first_block - r->end_block;
-        if (step.epoch != r->step.epoch) return; /* another order */
-    }
-    if (b < step.blocks) fetch(s, &step, order, b, b + r->at_once < step.blocks ? b + r->at_once : step.blocks);
-}
-
 /* Take this rank's blocks until none is left, or none is needed any more. */
 static void take_blocks(struct cr_stepper *s, int t, struct cr_round *r, const struct cr_permutation *order)
 {
@@ -121,7 +95,6 @@ static void take_blocks(struct cr_stepper *s, int t, struct cr_round *r, const s
         const long end = b + r->at_once < r->end_block ? b + r->at_once : r->end_block;
         if (b >= end) break;
         if (w->blocks == 0) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
-        fetch_next(s, r, order, b);
         for (int two; b < end; b += 1 + two) {
             two = end - b == 2 && cr_plan_block(&r->step, b + 1) - cr_plan_block(&r->step, b) == 8;
             const int n = cr_stepper_gather(s, w, &r->step, order, b, b + 1 + two);
@@ -253,7 +226,6 @@ static void keep_books(struct cr_stepper *s, const struct cr_round *r, enum verd
 /* Blocks from `first` on are there to be taken: two at once, unless all threads have no more than one to do. */
 static void begin_round(const struct cr_stepper *s, struct cr_round *r, long first)
 {
-    r->first_block = first;
     r->at_once = s->worker[0]->two && r->end_block - first > s->threads ? 2 : 1;
     atomic_store_explicit(&r->busy_count, 0, memory_order_relaxed);
     atomic_store_explicit(&r->next_block, first, memory_order_relaxed);

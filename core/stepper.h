@@ -22,7 +22,7 @@ struct cr_round {
     float rate;                /* learning rate */
     int *shift;                /* (tensors) s of each tensor */
     uint32_t **busy;           /* (threads) sums of the workers that have done a block, in order of arrival */
-    long first_block, end_block; /* this rank's blocks */
+    long end_block;            /* this rank's blocks end here */
     int at_once;               /* so many are taken at once */
     struct cr_message *message; /* with other ranks: what is summed over them; else NULL */
     _Alignas(64) atomic_long next_block;
