@@ -2,6 +2,7 @@
  * BLIS.
  *
  *     bench_gemm KIND:MxNxK...            KIND is NN, NT or TN, as for `corering bench gemm`
+ *     bench_gemm --kernels                the name of the kernels that the library has chosen
  *
  * C (m, n) = A B, all row-major; in NT the stored B is (n, k), in TN the stored A is (k, m). Medians of 9: gflops by
  * the process's own time, for one thread; wall by the clock, for several. */
@@ -17,6 +18,11 @@ static const double repetition_seconds = 4e-3;
 /* As in every cblas.h, which are not the same file everywhere. */
 extern void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float *a, int lda,
                         const float *b, int ldb, float beta, float *c, int ldc);
+
+/* Each library has its own. */
+extern char *openblas_get_corename(void) __attribute__((weak));
+extern int bli_arch_query_id(void) __attribute__((weak));
+extern const char *bli_arch_string(int id) __attribute__((weak));
 
 static double clock_of(clockid_t clock)
 {
@@ -74,6 +80,10 @@ static void product(const char *text)
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--kernels") == 0) {
+        puts(openblas_get_corename ? openblas_get_corename() : bli_arch_string(bli_arch_query_id()));
+        return 0;
+    }
     for (int i = 1; i < argc; i++) product(argv[i]);
     return argc < 2 ? 2 : 0;
 }

@@ -37,7 +37,9 @@ LIBRARIES = {"OpenBLAS": ("libopenblas-dev", "openblas-pthread", "-lopenblas"),
 
 
 def output(*words, **environment):
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, env={**os.environ, **environment}, text=True)
+    """What a command prints. Settings that hold OpenBLAS down to older kernels are not handed on: peers do their best."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, env={**inherited, **environment}, text=True)
     return done.stdout
 
 
@@ -323,11 +325,15 @@ def measure(names, rounds):
 
 
 def processor():
+    """Name and family: those of virtual machines are often called alike."""
+    found = {}
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         for line in f:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
+            key, _, value = line.partition(":")
+            found.setdefault(key.strip(), value.strip())
+    if "model name" not in found:
+        return platform.machine()
+    return f"{found['model name']} (family {found.get('cpu family', '?')})"
 
 
 def versions():
@@ -355,7 +361,8 @@ def tell(rows, m, rounds):
         lines += ["", f"Layers, one thread, 16 samples: GFLOP/s of corering (share of measured peak){peer}.", ""]
         lines += layer_table(m, 6 in rows)
     if 7 in rows:
-        names = " / ".join(name for name in LIBRARIES if blas(name))
+        names = " / ".join(f"{name} ({output(blas(name), '--kernels').strip()} kernels)"
+                           for name in LIBRARIES if blas(name))
         lines += ["", f"Products KIND:MxNxK, GFLOP/s of corering / {names}.", ""] + product_table(m)
     return lines
 
