@@ -110,7 +110,7 @@ static void work_free(struct work *k) { free(k->memory); }
 /* Everything a pass reads is random in (-1, 1). */
 static int work_make(struct work *k, const struct cr_conv *c, int block, struct cr_error *e)
 {
-    *k = (struct work){ .kernels = cr_kernels(), .c = *c, .s = { block, cr_lanes(block) } };
+    *k = (struct work){ .kernels = cr_kernels(), .c = *c, .s = { block, cr_lanes(block), 0 } };
     const size_t side = (size_t)cr_groups(k->s) * (size_t)k->s.lanes;
     const size_t x = side * (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
     const size_t y = side * (size_t)c->out_c * (size_t)c->out_h * (size_t)c->out_w;

@@ -158,7 +158,7 @@ static int take_line(struct cr_hosts *h, struct place *p, const char *end)
     struct cr_host host = { .name = "" };
     const char *at = p->start, *first = NULL;
     for (const char *c = at; c < end; c++)
-        if ((*c >= 0 && *c < ' ' && !is_blank(*c)) || *c == 127) return FAIL(p, c, "a character that is no text");
+        if (((unsigned char)*c < ' ' && !is_blank(*c)) || *c == 127) return FAIL(p, c, "a character that is no text");
     for (;;) {
         while (at < end && is_blank(*at)) at++;
         if (at == end || *at == '#') break;

@@ -111,6 +111,11 @@ static select_weight_fn *const select_weight_5[2][SELECT_O] = {
     { select_weight_1_2_5, select_weight_2_2_5 },
 };
 
+static select_weight_fn *select_weight_for(int kw, int tr, int to)
+{
+    return kw == 3 ? select_weight_3[tr - 1][to - 1] : select_weight_5[tr - 1][to - 1];
+}
+
 static void select_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, struct halves h,
                                    float *dw, float *db, float *scratch)
 {
@@ -135,7 +140,7 @@ static void select_backward_weight(const struct cr_conv *c, struct cr_samples s,
             for (int i = first; i < imin(first + lot, o_tiles); i++) {
                 const int o = share(c->out_c, i, o_tiles), to = share(c->out_c, i + 1, o_tiles) - o;
                 const int row = share(window_rows, k, r_tiles), tr = share(window_rows, k + 1, r_tiles) - row;
-                select_weight_fn *const run = (c->kw == 3 ? select_weight_3 : select_weight_5)[tr - 1][to - 1];
+                select_weight_fn *const run = select_weight_for(c->kw, tr, to);
                 const int taps = tr * c->kw;
                 float lane[SELECT_O * SELECT_TAPS + 3][16], sum[SELECT_O * SELECT_TAPS];
                 for (int g = 0; g < groups; g++) {

@@ -10,7 +10,7 @@
 #include "simd/gemm.h"
 
 enum {
-    LEAST_SHARE = 40000, /* multiply-adds that make a thread of its own worth waiting for */
+    LEAST_SHARE = 64000, /* multiply-adds that make a thread of its own worth waiting for */
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
