@@ -111,7 +111,7 @@ void cr_worker_free(struct cr_worker *w)
 }
 
 /* x * 2^24 rounded to nearest even: added to 1.5 * 2^52, a double's last bit is worth 1, and the integer can be read
- * off its bits. A loss above 2^16, of a run that is lost, counts as 2^16: so the sum of 2^22 losses stays in 64 bits. */
+ * off its bits. A loss above 2^16, of a run that is lost, counts as 2^16: the sum of 2^22 losses stays in 64 bits. */
 static int64_t fixed24(float x)
 {
     const double magic = 0x1.8p52, shifted = (double)(x < 0x1p16f ? x : 0x1p16f) * 0x1p24 + magic;
