@@ -15,153 +15,10 @@
 
 #include "simd/answer.h"
 #include "simd/kernels.h"
+#include "tests/bitwise.h"
 #include "tests/suites.h"
+#include "tests/two_blocks.h"
 #include "tests/values.h"
-
-/* ---- guarded arrays */
-
-enum { MARGIN = 16 };
-static const float canary = 12345.678f;
-
-struct array {
-    float *base, *at; /* at: n values */
-    size_t n;
-};
-
-/* n NaNs, `shift` floats beyond a 64-byte boundary. */
-static struct array array_new(size_t n, size_t shift)
-{
-    const size_t all = (n + shift + 2 * MARGIN + 15) / 16 * 16;
-    struct array a = { aligned_alloc(64, all * sizeof(float)), NULL, n };
-    ck_assert_ptr_nonnull(a.base);
-    for (size_t i = 0; i < all; i++) a.base[i] = canary;
-    a.at = a.base + MARGIN + shift;
-    for (size_t i = 0; i < n; i++) a.at[i] = NAN;
-    return a;
-}
-
-static struct array array_random(size_t n, struct values *v)
-{
-    struct array a = array_new(n, 0);
-    for (size_t i = 0; i < n; i++) a.at[i] = next_float(v);
-    return a;
-}
-
-static void array_free(struct array a, const char *isa, const char *what)
-{
-    size_t i = 0;
-    while (i < MARGIN && a.at[a.n + i] == canary && *(a.at - 1 - i) == canary) i++;
-    ck_assert_msg(i == MARGIN, "%s %s: wrote beside its output", isa, what);
-    free(a.base);
-}
-
-/* ---- comparison */
-
-static int same(float a, float b)
-{
-    return a == b || memcmp(&a, &b, sizeof a) == 0;
-}
-
-/* One assertion an array, for each costs a message to the parent process: look for the first difference. */
-static void check_same(const char *isa, const char *what, const float *got, const float *want, size_t n)
-{
-    size_t i = 0;
-    while (i < n && same(got[i], want[i])) i++;
-    ck_assert_msg(i == n, "%s %s: index %zu of %zu: %a, reference %a (seed %llu)", isa, what, i, n, (double)got[i],
-                  (double)want[i], (unsigned long long)test_seed());
-}
-
-/* What lanes without a sample must hold. */
-enum absent { FINITE, ZERO };
-
-/* The same for a tensor in the block's arrangement, `per` values a sample. */
-static void check_block(const char *isa, const char *what, const struct array *got, const struct array *want,
-                        struct cr_samples s, int per, enum absent absent)
-{
-    const int lanes = s.lanes, total = cr_groups(s) * lanes * per;
-    int i = 0, sample = 0;
-    ck_assert_uint_eq(got->n, (size_t)total);
-    for (; i < total; i++) {
-        const float g = got->at[i];
-        sample = i / (lanes * per) * lanes + i % lanes;
-        if (sample < s.n ? !same(g, want->at[i]) : absent == ZERO ? g != 0 : !isfinite(g)) break;
-    }
-    ck_assert_msg(i == total, "%s %s: n %d, lanes %d: sample %d, value %d: %a, reference %a (seed %llu)", isa, what,
-                  s.n, lanes, sample, i / lanes % per, (double)got->at[i], (double)want->at[i],
-                  (unsigned long long)test_seed());
-}
-
-static size_t block_size(struct cr_samples s, int per) { return (size_t)(cr_groups(s) * s.lanes * per); }
-
-/* Random values in the block's arrangement; gradients are +0 in lanes without a sample. */
-static struct array random_gradient(struct cr_samples s, int per, struct values *v)
-{
-    struct array a = array_random(block_size(s, per), v);
-    const int last = (cr_groups(s) - 1) * s.lanes;
-    for (int lane = s.n - last; lane < s.lanes; lane++)
-        for (int k = 0; k < per; k++) a.at[last * per + k * s.lanes + lane] = 0;
-    return a;
-}
-
-/* ---- what is tested: all usable instruction sets, "ref" too, against the plain reference */
-
-static const struct cr_samples arrangement[] = {
-    { 1, 1, 0 }, { 3, 1, 0 }, { 19, 1, 0 }, { 1, 8, 0 }, { 5, 8, 0 }, { 8, 8, 0 },
-    { 11, 8, 0 }, { 29, 8, 0 }, { 7, 16, 0 }, { 16, 16, 0 }, { 37, 16, 0 },
-    { 16, 16, 1 }, { 9, 16, 1 },
-};
-enum { ARRANGEMENTS = sizeof arrangement / sizeof *arrangement };
-
-static struct cr_kernels reference(void)
-{
-    struct cr_kernels t;
-    cr_kernels_fill(&t, 0);
-    return t;
-}
-
-/* The body of a test for each usable instruction set: isa is its name, k its table, ref the reference. */
-#define FOR_EACH_ISA(isa, k, ref)                                                                                      \
-    struct cr_kernels ref = reference(), k;                                                                            \
-    for (const char *const *isa = cr_isa_names(); *isa && (cr_kernels_fill(&k, cr_isa_flags(*isa)), 1); isa++)
-
-/* One of two blocks of samples that lie side by side, with lanes of its own. per: values a sample; the caller frees. */
-static float *block_of(struct cr_samples s, const float *both, int per, int h)
-{
-    float *const own = aligned_alloc(64, (size_t)(per + 1) / 2 * 2 * 8 * sizeof *own); /* whole lines */
-    for (int k = 0; k < per; k++) memcpy(own + k * 8, both + k * s.lanes + 8 * h, 8 * sizeof *own);
-    return own;
-}
-
-/* A kernel does two blocks at once, the reference one after the other. */
-static void by_weight_conv(const struct cr_conv_kernels *k, const struct cr_conv *c, struct cr_samples s, int apart,
-                           const float *x, const float *dy, float *dw, float *db, float *scratch)
-{
-    if (!s.two || !apart) {
-        k->backward_weight(c, s, x, dy, dw, db, scratch);
-        return;
-    }
-    for (int h = 0; h < 2; h++, dw += c->out_c * c->in_c * c->kh * c->kw, db += c->out_c) {
-        float *const own_x = block_of(s, x, c->in_c * c->in_h * c->in_w, h);
-        float *const own_dy = block_of(s, dy, c->out_c * c->out_h * c->out_w, h);
-        k->backward_weight(c, (struct cr_samples){ cr_block_samples(s, h), 8, 0 }, own_x, own_dy, dw, db, scratch);
-        free(own_x), free(own_dy);
-    }
-}
-
-static void by_weight_linear(const struct cr_linear_kernels *k, int in, int out, struct cr_samples s, int apart,
-                             const float *x, const float *dy, float *dw, float *db, float *scratch)
-{
-    if (!s.two || !apart) {
-        k->backward_weight(in, out, s, x, dy, dw, db, scratch);
-        return;
-    }
-    for (int h = 0; h < 2; h++, dw += in * out, db += out) {
-        const struct cr_samples own = { cr_block_samples(s, h), 8, 0 };
-        float *const own_x = block_of(s, x, in, h), *const own_dy = block_of(s, dy, out, h);
-        k->backward_weight(in, out, own, own_x, own_dy, dw, db, scratch);
-        free(own_x), free(own_dy);
-    }
-}
 
 static const struct cr_conv conv_shape[] = {
     /* in: channels, height, width; out: the same; kernel height, width, stride, pad */
@@ -542,14 +399,6 @@ START_TEST(load)
 END_TEST
 
 /* ---- gradients: rounding, sums, update. Not aligned: one float beyond a boundary. */
-
-static void check_words(const char *isa, const char *what, struct array got, struct array want)
-{
-    ck_assert_msg(memcmp(got.at, want.at, got.n * sizeof(float)) == 0, "%s %s: %zu words (seed %llu)", isa, what, got.n,
-                  (unsigned long long)test_seed());
-    array_free(got, isa, what);
-    array_free(want, isa, what);
-}
 
 static void round_case(const char *isa, cr_round_fn *k, cr_round_fn *ref, size_t n, int add)
 {
