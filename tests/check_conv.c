@@ -1,0 +1,152 @@
+/* Convolution, alone and with a max-pool behind it: every instruction set of this machine against the scalar reference,
+ * bit for bit, over odd shapes and sample counts, all arrangements, and gradients thinned out. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "simd/kernels.h"
+#include "tests/bitwise.h"
+#include "tests/suites.h"
+#include "tests/two_blocks.h"
+#include "tests/values.h"
+
+static const struct cr_conv conv_shape[] = {
+    /* in: channels, height, width; out: the same; kernel height, width, stride, pad */
+    { 1, 28, 28, 6, 24, 24, 5, 5, 1, 0 },  { 6, 12, 12, 12, 8, 8, 5, 5, 1, 0 },  { 3, 7, 11, 5, 7, 11, 3, 3, 1, 1 },
+    { 2, 9, 8, 7, 4, 4, 3, 2, 2, 0 },      { 2, 5, 5, 3, 3, 3, 5, 5, 2, 2 },     { 13, 3, 4, 11, 3, 4, 1, 1, 1, 0 },
+    { 1, 1, 1, 1, 1, 1, 3, 3, 1, 1 },      { 4, 10, 7, 17, 3, 2, 3, 3, 3, 0 },   { 5, 6, 13, 1, 6, 13, 5, 5, 1, 2 },
+    { 1, 2, 2, 2, 4, 4, 1, 1, 1, 1 },      { 3, 17, 5, 13, 7, 1, 5, 5, 2, 0 },   { 2, 6, 6, 3, 5, 5, 2, 2, 1, 0 },
+    { 2, 4, 31, 4, 4, 31, 3, 3, 1, 1 },    { 7, 11, 3, 2, 4, 1, 2, 3, 3, 0 },
+};
+enum { CONV_SHAPES = sizeof conv_shape / sizeof *conv_shape };
+
+/* Leave one of `of` values, as max-pooling and ReLU do; kernels may skip the rest. */
+static void thin_out(struct array a, int of)
+{
+    for (size_t i = 0; i < a.n; i++)
+        if (i * 2654435761u % 1000003 % (unsigned)of) a.at[i] = 0;
+}
+
+static void conv_case(const char *isa, const struct cr_conv_kernels *k, const struct cr_conv_kernels *ref,
+                      const struct cr_conv *c, struct cr_samples s, int one_of)
+{
+    const int in = c->in_c * c->in_h * c->in_w, out = c->out_c * c->out_h * c->out_w;
+    const size_t blocks = s.two ? 2 : 1;
+    const size_t weights = (size_t)(c->out_c * c->in_c * c->kh * c->kw), biases = (size_t)c->out_c;
+    struct values v = { 0 };
+    const struct array x = array_random(block_size(s, in), &v), w = array_random(weights, &v);
+    const struct array b = array_random(biases, &v), dy = random_gradient(s, out, &v);
+    const struct array scratch = array_new(cr_conv_scratch(c, s), 0);
+    thin_out(dy, one_of);
+    const struct array y[2] = { array_new(block_size(s, out), 0), array_new(block_size(s, out), 0) };
+    const struct array dx[2] = { array_new(block_size(s, in), 0), array_new(block_size(s, in), 0) };
+    const struct array dw[2] = { array_new(blocks * weights, 0), array_new(blocks * weights, 0) };
+    const struct array db[2] = { array_new(blocks * biases, 0), array_new(blocks * biases, 0) };
+
+    for (int i = 0; i < 2; i++) {
+        const struct cr_conv_kernels *one = i ? ref : k;
+        one->forward(c, s, x.at, w.at, b.at, y[i].at, scratch.at);
+        one->backward_input(c, s, dy.at, w.at, dx[i].at, scratch.at);
+        by_weight_conv(one, c, s, i, x.at, dy.at, dw[i].at, db[i].at, scratch.at);
+    }
+    check_block(isa, "conv forward", &y[0], &y[1], s, out, FINITE);
+    check_block(isa, "conv dx", &dx[0], &dx[1], s, in, ZERO);
+    check_same(isa, "conv dw", dw[0].at, dw[1].at, blocks * weights);
+    check_same(isa, "conv db", db[0].at, db[1].at, blocks * biases);
+
+    for (int i = 0; i < 2; i++) {
+        array_free(y[i], isa, "conv forward");
+        array_free(dx[i], isa, "conv dx");
+        array_free(dw[i], isa, "conv dw");
+        array_free(db[i], isa, "conv db");
+    }
+    array_free(scratch, isa, "conv scratch");
+    free(x.base), free(w.base), free(b.base), free(dy.base);
+}
+
+START_TEST(conv)
+{
+    FOR_EACH_ISA(isa, k, ref)
+        for (int a = 0; a < ARRANGEMENTS; a++)
+            for (int one_of = 1; one_of <= 16 && arrangement[a].two <= k.two; one_of *= 4)
+                conv_case(*isa, &k.conv, &ref.conv, conv_shape + _i, arrangement[a], one_of);
+}
+END_TEST
+
+/* Shapes whose outputs are pooled: besides those above, odd sides, odd padding, and rows that do not stay in cache. */
+static const struct cr_conv pooled_shape[] = {
+    { 4, 6, 7, 3, 6, 7, 3, 3, 1, 1 },   { 3, 8, 7, 7, 4, 3, 5, 5, 1, 0 },     { 2, 7, 9, 5, 5, 7, 5, 5, 1, 1 },
+    { 7, 9, 14, 4, 9, 14, 3, 3, 1, 1 }, { 5, 12, 18, 3, 16, 22, 5, 5, 1, 4 }, { 1, 5, 6, 2, 3, 4, 3, 3, 1, 0 },
+    { 3, 4, 8, 2, 3, 6, 2, 3, 1, 0 },   { 32, 6, 130, 2, 4, 128, 3, 3, 1, 0 },
+};
+enum { POOLED_SHAPES = sizeof pooled_shape / sizeof *pooled_shape };
+
+/* With a max-pool in one go, against the reference's two layers one after the other. */
+static void conv_pool_case(const char *isa, const struct cr_kernels *k, const struct cr_kernels *ref,
+                           const struct cr_conv *c, struct cr_samples s)
+{
+    const struct cr_conv pool = { c->out_c, c->out_h, c->out_w, c->out_c, c->out_h / 2, c->out_w / 2, 2, 2, 2, 0 };
+    const int in = c->in_c * c->in_h * c->in_w, out = c->out_c * c->out_h * c->out_w;
+    const int pooled = c->out_c * pool.out_h * pool.out_w;
+    const size_t blocks = s.two ? 2 : 1;
+    const size_t weights = (size_t)(c->out_c * c->in_c * c->kh * c->kw), biases = (size_t)c->out_c;
+    struct values v = { 0 };
+    const struct array x = array_random(block_size(s, in), &v), w = array_random(weights, &v);
+    const struct array b = array_random(biases, &v), dy = random_gradient(s, pooled, &v);
+    const struct array scratch = array_new(cr_conv_pool_scratch(c, s), 0), won = array_new(block_size(s, out), 0);
+    const struct array full = array_new(block_size(s, out), 0), dfull = array_new(block_size(s, out), 0);
+    const struct array y[2] = { array_new(block_size(s, pooled), 0), array_new(block_size(s, pooled), 0) };
+    const struct array dx[2] = { array_new(block_size(s, in), 0), array_new(block_size(s, in), 0) };
+    const struct array dw[2] = { array_new(blocks * weights, 0), array_new(blocks * weights, 0) };
+    const struct array db[2] = { array_new(blocks * biases, 0), array_new(blocks * biases, 0) };
+
+    for (size_t i = 0; i < x.n; i++) x.at[i] = nearbyintf(2 * x.at[i]); /* so that there are ties */
+    for (size_t i = 0; i < w.n; i++) w.at[i] = nearbyintf(2 * w.at[i]);
+    for (int want_dx = 0; want_dx < 2; want_dx++) {
+        k->conv_pool.forward(c, s, x.at, w.at, b.at, y[0].at, won.at, scratch.at);
+        k->conv_pool.backward(c, s, x.at, dy.at, won.at, w.at, dw[0].at, db[0].at, want_dx ? dx[0].at : NULL,
+                              scratch.at);
+    }
+    ref->conv.forward(c, s, x.at, w.at, b.at, full.at, NULL);
+    ref->maxpool.forward(&pool, s, full.at, y[1].at);
+    ref->maxpool.backward(&pool, s, full.at, dy.at, dfull.at);
+    by_weight_conv(&ref->conv, c, s, 1, x.at, dfull.at, dw[1].at, db[1].at, NULL);
+    ref->conv.backward_input(c, s, dfull.at, w.at, dx[1].at, NULL);
+    check_block(isa, "conv+pool forward", &y[0], &y[1], s, pooled, FINITE);
+    check_block(isa, "conv+pool dx", &dx[0], &dx[1], s, in, ZERO);
+    check_same(isa, "conv+pool dw", dw[0].at, dw[1].at, blocks * weights);
+    check_same(isa, "conv+pool db", db[0].at, db[1].at, blocks * biases);
+
+    for (int i = 0; i < 2; i++) {
+        array_free(y[i], isa, "conv+pool forward");
+        array_free(dx[i], isa, "conv+pool dx");
+        array_free(dw[i], isa, "conv+pool dw");
+        array_free(db[i], isa, "conv+pool db");
+    }
+    array_free(scratch, isa, "conv+pool scratch");
+    array_free(won, isa, "conv+pool winners");
+    free(x.base), free(w.base), free(b.base), free(dy.base), free(full.base), free(dfull.base);
+}
+
+START_TEST(conv_pool)
+{
+    const struct cr_conv *const c = _i < CONV_SHAPES ? conv_shape + _i : pooled_shape + (_i - CONV_SHAPES);
+    FOR_EACH_ISA(isa, k, ref)
+        for (int a = 0; a < ARRANGEMENTS; a++) {
+            const int fits = k.conv_pool.fits(c, arrangement[a]);
+            ck_assert_msg(fits || _i > 0 || arrangement[a].lanes == 1 || !strcmp(*isa, "ref"), "%s never pools", *isa);
+            if (fits && arrangement[a].two <= k.two) conv_pool_case(*isa, &k, &ref, c, arrangement[a]);
+        }
+}
+END_TEST
+
+Suite *conv_suite(void)
+{
+    Suite *s = suite_create("conv");
+    TCase *t = tcase_create("conv");
+    tcase_add_loop_test(t, conv, 0, CONV_SHAPES);
+    tcase_add_loop_test(t, conv_pool, 0, CONV_SHAPES + POOLED_SHAPES);
+    suite_add_tcase(s, t);
+    return s;
+}
