@@ -46,6 +46,8 @@ static const struct {
     { "hosts", hosts_suite },
     { "address", address_suite },
     { "door", door_suite },
+    { "strangers", strangers_suite },
+    { "dial", dial_suite },
     { "frame", frame_suite },
     { "rendezvous", rendezvous_suite },
     { "torch", torch_suite },

@@ -35,6 +35,8 @@ Suite *ranks_suite(void);
 Suite *hosts_suite(void);
 Suite *address_suite(void);
 Suite *door_suite(void);
+Suite *strangers_suite(void);
+Suite *dial_suite(void);
 Suite *frame_suite(void);
 Suite *rendezvous_suite(void);
 Suite *torch_suite(void);
