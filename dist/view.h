@@ -1,6 +1,6 @@
 /* Who is in, and from which collective on: the arbiter's decisions, as a machine without sockets, clocks or memory of
  * its own beyond the struct. What happens goes in by calls, what is to be done comes out as acts. That makes it small
- * enough to be explored exhaustively (tests/check_view.c) and to be modelled (tests/model/).
+ * enough to be explored exhaustively (tests/check_explore.c) and to be modelled (tests/model/).
  *
  * A view is a number, its members with their incarnations, and the collective it begins after. To change the view:
  *   1. PREPARE n to every member of the last view that is still there. It stops the collective in work for good and

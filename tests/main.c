@@ -52,6 +52,9 @@ static const struct {
     { "rendezvous", rendezvous_suite },
     { "torch", torch_suite },
     { "view", view_suite },
+    { "disputes", disputes_suite },
+    { "ending", ending_suite },
+    { "explore", explore_suite },
     { NULL, NULL },
 };
 

@@ -41,5 +41,8 @@ Suite *frame_suite(void);
 Suite *rendezvous_suite(void);
 Suite *torch_suite(void);
 Suite *view_suite(void);
+Suite *disputes_suite(void);
+Suite *ending_suite(void);
+Suite *explore_suite(void);
 
 #endif
