@@ -15,6 +15,27 @@ static int imax(int a, int b) { return a > b ? a : b; }
 static int tiles(int n, int most) { return (n + most - 1) / most; }
 static int share(int n, int tile, int count) { return (int)((long)n * tile / count); }
 
+/* One such tile, and the way to the next without a division. */
+struct part {
+    int begin, size;
+    int n, count, whole, rest; /* n / count; n * (tile + 1) mod count */
+};
+
+static struct part part_of(int n, int count, int tile)
+{
+    struct part p = { share(n, tile, count), 0, n, count, n / count, (int)((long)n * (tile + 1) % count) };
+    p.size = share(n, tile + 1, count) - p.begin;
+    return p;
+}
+
+static inline void next_part(struct part *p)
+{
+    p->begin += p->size;
+    p->rest += p->n - p->whole * p->count;
+    p->size = p->whole + (p->rest >= p->count);
+    if (p->rest >= p->count) p->rest -= p->count;
+}
+
 /* Short runs, for which a call of memset or memcpy would cost more than the work. */
 static inline void put_zeros(float *to, size_t n)
 {
@@ -40,13 +61,14 @@ static inline struct border all_round(const struct cr_conv *c)
     return (struct border){ c->pad, c->pad, c->pad, c->pad };
 }
 
-/* Copy `height` rows of each plane, `from_plane` floats apart, with zeros round them. */
+/* Copy `height` rows of each plane, `from_plane` floats apart, with zeros round them; to_plane: floats apart there. */
 static void copy_bordered(size_t planes, int height, int width, int lanes, struct border z, const float *from,
-                          size_t from_plane, float *to)
+                          size_t from_plane, float *copy, size_t to_plane)
 {
     const size_t l = (size_t)z.left * (size_t)lanes, r = (size_t)z.right * (size_t)lanes;
     const size_t n = (size_t)width * (size_t)lanes, row = l + n + r;
-    for (size_t p = 0; p < planes; p++, from += from_plane) {
+    for (size_t p = 0; p < planes; p++, from += from_plane, copy += to_plane) {
+        float *to = copy;
         put_zeros(to, (size_t)z.above * row);
         to += (size_t)z.above * row;
         for (size_t y = 0; y < (size_t)height; y++, to += row) {
@@ -55,26 +77,29 @@ static void copy_bordered(size_t planes, int height, int width, int lanes, struc
             put_zeros(to + l + n, r);
         }
         put_zeros(to, (size_t)z.below * row);
-        to += (size_t)z.below * row;
     }
 }
 
-/* Taps in order, without a division: where the next one reads x for output (0, 0). */
-struct tap {
-    int ci, ky, kx;
-};
+/* Planes of `floats` each, how far apart? By an odd number of cache lines, so that the same pixel of many channels is
+ * spread over all sets of a cache. */
+static size_t apart(size_t floats) { return ((floats + 15) / 16 | 1) * 16; }
 
-static size_t next_tap(struct tap *t, const struct cr_conv *c, size_t x_plane, size_t x_row, size_t lanes)
+/* Columns of a bordered row under the same tap, of windows `stride` apart: those of one phase. */
+static int phase_width(const struct cr_conv *c) { return (c->in_w + 2 * c->pad + c->stride - 1) / c->stride; }
+
+/* VL lanes of a plane with zeros all round, each row's columns sorted by phase:
+ * to[row][column % stride][column / stride], a vector each. */
+static void copy_phases(const struct cr_conv *c, size_t lanes, const float *from, float *to)
 {
-    const size_t offset = (size_t)t->ci * x_plane + (size_t)t->ky * x_row + (size_t)t->kx * lanes;
-    if (++t->kx == c->kw) {
-        t->kx = 0;
-        if (++t->ky == c->kh) {
-            t->ky = 0;
-            t->ci++;
-        }
-    }
-    return offset;
+    const int width = phase_width(c);
+    const size_t row = (size_t)(width * c->stride) * VL, rim = (size_t)c->pad * row;
+    put_zeros(to, rim);
+    to += rim;
+    for (int y = 0; y < c->in_h; y++, from += (size_t)c->in_w * lanes)
+        for (int phase = 0; phase < c->stride; phase++)
+            for (int i = 0, x = phase - c->pad; i < width; i++, x += c->stride, to += VL)
+                vf_store(to, x >= 0 && x < c->in_w ? vf_load(from + (size_t)x * lanes) : vf_zero());
+    put_zeros(to, rim);
 }
 
 #endif

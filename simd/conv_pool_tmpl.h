@@ -132,9 +132,10 @@ static void pool_forward(const struct cr_conv *c, struct cr_samples s, const flo
             p.x_channel = plane_in;
             if (c->pad) {
                 const struct border z = { c->pad, c->pad, low - top, top + height - high };
-                copy_bordered((size_t)c->in_c, high - low, c->in_w, s.lanes, z, in, plane_in, bordered);
+                copy_bordered((size_t)c->in_c, high - low, c->in_w, s.lanes, z, in, plane_in, bordered,
+                              apart((size_t)height * p.x_row));
                 in = bordered;
-                p.x_channel = (size_t)height * p.x_row;
+                p.x_channel = apart((size_t)height * p.x_row);
             }
             for (int tile = 0; tile < count; tile++) {
                 const int o = share(c->out_c, tile, count), tc = share(c->out_c, tile + 1, count) - o;

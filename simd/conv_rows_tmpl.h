@@ -22,9 +22,12 @@ struct plane {
     int first, last, step_px;   /* columns first..last of x exist; pixel p meets p * step_px + tx */
     int outputs;                /* channels of y */
     const float *w;             /* packed: (tile of outputs, channel, ty, tx, output) */
+    int first_tap;              /* of channel 0 */
+    size_t w_output;            /* weights of an output, those of all its channels */
     float *y;
     size_t y_channel, y_row, y_step;
     const float *bias;          /* per output, or NULL for +0 */
+    int go_on;                  /* y holds what earlier channels gave; bias is in it */
 };
 
 struct tile {
@@ -55,10 +58,21 @@ static inline __attribute__((always_inline)) void tile_body(const int tc, const 
     const float *x[TILE_X];
     const size_t w_row = (size_t)(p->taps_x * tc), w_channel = (size_t)p->taps_y * w_row;
     UNROLL for (int v = 0; v < tv; v++) x[v] = t->x[v];
-    UNROLL for (int c = 0; c < tc; c++)
-    {
-        const vf start = t->bias ? vf_set1(t->bias[c]) : vf_zero();
-        UNROLL for (int v = 0; v < tv; v++) acc[c][v] = start;
+    /* Channels of y are far apart: too many ways for the processor to foresee. */
+    UNROLL for (int c = 0; c < tc; c++) __builtin_prefetch(t->y[0] + (size_t)c * p->y_channel, 1);
+    if (p->go_on) {
+        UNROLL for (int c = 0; c < tc; c++)
+            UNROLL for (int v = 0; v < tv; v++)
+            {
+                const float *const y = t->y[v] + (size_t)c * p->y_channel;
+                acc[c][v] = narrow ? vf_load_n(y, p->pixels) : vf_load(y);
+            }
+    } else {
+        UNROLL for (int c = 0; c < tc; c++)
+        {
+            const vf start = t->bias ? vf_set1(t->bias[c]) : vf_zero();
+            UNROLL for (int v = 0; v < tv; v++) acc[c][v] = start;
+        }
     }
     if (p->taps_y == 1 && p->taps_x == 1) { /* one loop is enough */
         const int channels = t->ty && t->t1 ? p->channels : 0;
@@ -74,14 +88,18 @@ static inline __attribute__((always_inline)) void tile_body(const int tc, const 
                     tile_tap(tc, tv, narrow, p, x, at, w, acc);
             }
     }
+    float *y[TILE_X]; /* here, or the compiler reads them again after each store */
+    const size_t y_channel = p->y_channel;
+    const int pixels = p->pixels;
+    UNROLL for (int v = 0; v < tv; v++) y[v] = t->y[v];
     UNROLL for (int c = 0; c < tc; c++)
         UNROLL for (int v = 0; v < tv; v++)
         {
-            float *const y = t->y[v] + (size_t)c * p->y_channel;
             if (narrow)
-                vf_store_n(y, acc[c][v], p->pixels);
+                vf_store_n(y[v], acc[c][v], pixels);
             else
-                vf_store(y, acc[c][v]);
+                vf_store(y[v], acc[c][v]);
+            y[v] += y_channel;
         }
 }
 
@@ -141,19 +159,21 @@ static struct overlap overlap_of(const struct plane *p, int row, int most)
 static int tile_count(int channels) { return tiles(channels, TILE_C); }
 static int tile_begin(int channels, int tile) { return share(channels, tile, tile_count(channels)); }
 
-/* Some tiles of outputs, first..end-1. */
+/* Some tiles of outputs. */
 struct lot {
-    int first, end;
+    struct part first;
+    int tiles;
 };
 
 /* n vectors (0: a narrow one) of the outputs of a lot. y: where those of output 0 are; k0: row of the window under
  * t->x. */
 static void run_tiles(const struct plane *p, struct lot lot, int n, float *const *y, int k0, struct tile *t)
 {
-    const size_t taps = (size_t)(p->channels * p->taps_y * p->taps_x);
-    for (int tile = lot.first; tile < lot.end; tile++) {
-        const int o = tile_begin(p->outputs, tile), tc = tile_begin(p->outputs, tile + 1) - o;
-        t->w = p->w + (size_t)o * taps + (size_t)(k0 * p->taps_x * tc);
+    const int skipped = k0 * p->taps_x;
+    struct part part = lot.first;
+    for (int tile = 0; tile < lot.tiles; tile++, next_part(&part)) {
+        const int o = part.begin, tc = part.size;
+        t->w = p->w + (size_t)o * p->w_output + (size_t)((p->first_tap + skipped) * tc);
         t->bias = p->bias ? p->bias + o : NULL;
         for (int v = 0; v < imax(1, n); v++) t->y[v] = y[v] + (size_t)o * p->y_channel;
         tile_of[tc - 1][n](p, t);
@@ -196,46 +216,59 @@ static void run_plane(const struct plane *p, struct lot lot, int begin, int end)
     }
 }
 
-/* Rows of outputs at a time, so that what one channel tile reads of x is still in cache for the next. */
-static int slab_rows(const struct plane *p)
+/* What passes by together: channels of x, tiles of outputs, rows. */
+struct portion {
+    int channels, lot, rows;
+};
+
+/* A tile narrower than four pixels reads each pixel of x often. There channels are so many that what a tile reads of
+ * them stays in the nearest cache while the tiles of a lot take their turn at one place, and so do the lot's weights; y
+ * is put down and taken up again for the next channels. Of a wide tile all channels pass by; all tiles take their turn
+ * at a place if what they read there stays, else one goes over all places, and its weights stay. */
+static struct portion portion_of(const struct plane *p)
 {
-    enum { SLAB = 96 * 1024 }; /* floats: 3/8 of a cache of 1 MB */
-    const size_t row = (size_t)p->channels * (size_t)p->top_step * p->x_row;
-    return imax(1, imin(p->rows, (int)(SLAB / (row ? row : 1))));
+    enum { NEAREST = 4 * 1024 }; /* floats: half a cache of 32 KB */
+    const size_t window = (size_t)p->taps_y * ((TILE_X - 1) * p->x_step + (size_t)p->taps_x * VL); /* of a channel */
+    const int narrow = TILE_X * VL < 4 * p->lanes;
+    const int slab = (narrow ? 24 : 96) * 1024; /* floats: 1/5 of a cache of 512 KB, 3/8 of one of 1 MB */
+    struct portion r = { .channels = p->channels, .lot = tile_count(p->outputs) };
+    if (narrow) {
+        const int blocks = (int)(((size_t)p->channels * window + NEAREST - 1) / NEAREST);
+        r.channels = tiles(p->channels, imax(1, blocks));
+        r.lot = imin(r.lot, imax(1, NEAREST / imax(1, r.channels * p->taps_y * p->taps_x * TILE_C)));
+    } else if ((size_t)p->channels * window > NEAREST + NEAREST / 2) {
+        r.lot = 1;
+    }
+    const size_t row = (size_t)(r.channels * p->top_step) * p->x_row;
+    r.rows = imax(1, imin(p->rows, slab / imax(1, (int)row)));
+    return r;
 }
 
-/* How many tiles of outputs take their turn at one place before the walk goes on: all, if what they read of x there
- * stays in the nearest cache, so that only weights come from farther away; else one, whose weights stay there. */
-static int lot_size(const struct plane *p)
-{
-    enum { NEAREST = 6 * 1024 }; /* floats: 3/4 of a cache of 32 KB */
-    const size_t window = (size_t)(p->channels * p->taps_y) * ((TILE_X - 1) * p->x_step + (size_t)p->taps_x * VL);
-    return window <= NEAREST ? tile_count(p->outputs) : 1;
-}
-
-/* The whole walk: slab by slab of rows. p->x and p->x_channel are set here: x (channels, height, width) is read where
- * it lies if it needs no zeros beside the rows and all of it stays in cache, else each slab is copied to `space`.
- * begin: column of pixel 0's first tap in a bordered row. */
+/* The whole walk: slab by slab of rows. p->x and p->x_channel are set here: x (channels, height, width) is copied to
+ * `space`, with zeros beside the rows and channels well apart. begin: column of pixel 0's first tap in such a row. */
 static void run_slabs(const struct plane *p, struct border z, int width, int begin, const float *x, float *space)
 {
-    const int count = tile_count(p->outputs), lot = lot_size(p);
+    const struct portion some = portion_of(p);
+    const int count = tile_count(p->outputs);
     const size_t plane = (size_t)(p->height * width) * (size_t)p->lanes;
-    const int slab = slab_rows(p), in_place = slab == p->rows && !z.left && !z.right;
-    for (int row = 0; row < p->rows; row += slab) {
-        const int end = imin(row + slab, p->rows);
-        const int low = in_place ? 0 : imin(imax(0, p->top + row * p->top_step), p->height);
-        const int high = in_place ? p->height
-                                  : imax(low, imin(p->height, p->top + (end - 1) * p->top_step + p->taps_y));
+    for (int row = 0; row < p->rows; row += some.rows) {
+        const int end = imin(row + some.rows, p->rows);
+        const int low = imin(imax(0, p->top + row * p->top_step), p->height);
+        const int high = imax(low, imin(p->height, p->top + (end - 1) * p->top_step + p->taps_y));
         struct plane q = *p;
-        if (!in_place)
-            copy_bordered((size_t)p->channels, high - low, width, p->lanes, z,
-                          x + (size_t)(low * width) * (size_t)p->lanes, plane, space);
-        q.x = (in_place ? x : space) + (size_t)begin * (size_t)p->lanes;
-        q.x_channel = (size_t)(high - low) * p->x_row;
+        q.x = space + (size_t)begin * (size_t)p->lanes;
+        q.x_channel = apart((size_t)(high - low) * p->x_row);
         q.top = p->top - low;
         q.height = high - low;
-        for (int tile = 0; tile < count; tile += lot)
-            run_plane(&q, (struct lot){ tile, imin(tile + lot, count) }, row, end);
+        for (int k = 0; k < p->channels; k += some.channels) {
+            q.channels = imin(some.channels, p->channels - k);
+            q.first_tap = k * p->taps_y * p->taps_x;
+            q.go_on = k > 0;
+            copy_bordered((size_t)q.channels, high - low, width, p->lanes, z,
+                          x + (size_t)k * plane + (size_t)(low * width) * (size_t)p->lanes, plane, space, q.x_channel);
+            for (int tile = 0; tile < count; tile += some.lot)
+                run_plane(&q, (struct lot){ part_of(p->outputs, count, tile), imin(some.lot, count - tile) }, row, end);
+        }
     }
 }
 
@@ -281,7 +314,7 @@ static void rows_forward(const struct cr_conv *c, struct cr_samples s, const flo
             .channels = c->in_c, .taps_y = c->kh, .taps_x = c->kw,
             .top = -c->pad, .top_step = c->stride, .height = c->in_h,
             .first = c->pad, .last = c->pad + c->in_w - 1, .step_px = c->stride,
-            .outputs = c->out_c, .w = packed,
+            .outputs = c->out_c, .w = packed, .w_output = (size_t)(c->in_c * c->kh * c->kw),
             .y = y, .y_channel = y_plane, .y_row = (size_t)c->out_w * lanes, .y_step = lanes, .bias = b,
         };
         run_slabs(&p, (struct border){ .left = c->pad, .right = c->pad }, c->in_w, 0, x, bordered);
@@ -343,7 +376,7 @@ static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, co
             .channels = c->out_c, .taps_y = fy.taps, .taps_x = fx.taps,
             .top = fy.q - (fy.taps - 1), .top_step = 1, .height = c->out_h,
             .first = left - begin, .last = left - begin + c->out_w - 1, .step_px = 1,
-            .outputs = c->in_c, .w = packed,
+            .outputs = c->in_c, .w = packed, .w_output = (size_t)(c->out_c * fy.taps * fx.taps),
             .y = dx + (size_t)(fy.begin * c->in_w + fx.begin) * lanes, .y_channel = x_plane,
             .y_row = (size_t)(c->stride * c->in_w) * lanes, .y_step = (size_t)c->stride * lanes, .bias = NULL,
         };

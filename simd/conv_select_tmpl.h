@@ -130,7 +130,7 @@ static void select_backward_weight(const struct cr_conv *c, struct cr_samples s,
 
     if (c->pad) {
         copy_bordered((size_t)(groups * c->in_c), c->in_h, c->in_w, VL, all_round(c), x,
-                      (size_t)(c->in_h * c->in_w) * VL, scratch);
+                      (size_t)(c->in_h * c->in_w) * VL, scratch, x_plane);
         x = scratch;
     }
     enum { LOT = 64 * 1024 }; /* floats: as many channel tiles at a time as stay in cache */

@@ -8,10 +8,16 @@
 
 #include "simd/conv_border_tmpl.h"
 
+/* The outputs' positions: (oy, ox) meets x[offset of the tap + oy * x_row + ox * x_step]. */
+struct positions {
+    int height, width;
+    size_t x_row, x_step;
+};
+
 enum { TAPS = TILE_O * TILE_T / 2 }; /* of a register tile: TAPS x 2 vectors of channels */
 
 /* acc[t][v] += sum over positions of dy[position][v] * x[offset[t] + position]. */
-static inline __attribute__((always_inline)) void single_tile(const int tt, const int tv, const struct field *f,
+static inline __attribute__((always_inline)) void single_tile(const int tt, const int tv, const struct positions *f,
                                                               const float *x, const size_t *offset, const float *dyt,
                                                               size_t dyt_step, float *acc, size_t acc_step, int go_on)
 {
@@ -41,7 +47,7 @@ static inline __attribute__((always_inline)) void single_tile(const int tt, cons
 #define SINGLE_TILE(TT, TV) single_tile(TT, TV, f, x, offset, dyt, dyt_step, acc, acc_step, go_on)
 
 /* Any number of taps: whole tiles, then ever smaller ones. */
-static void single_taps(int taps, int vectors, const struct field *f, const float *x, const size_t *offset,
+static void single_taps(int taps, int vectors, const struct positions *f, const float *x, const size_t *offset,
                         const float *dyt, size_t dyt_step, float *acc, size_t acc_step, int go_on)
 {
     while (taps > 0) {
@@ -109,22 +115,24 @@ static void dense_backward_weight(const struct cr_conv *c, struct cr_samples s, 
     const size_t width = (size_t)(c->in_w + 2 * c->pad), plane = (size_t)(c->in_h + 2 * c->pad) * width;
     const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
     const size_t step = ((size_t)c->out_c + VL - 1) / VL * VL, chains = ((size_t)taps + 1) * step;
-    const struct field f = {
+    const struct positions f = {
         .height = c->out_h, .width = c->out_w, .x_row = (size_t)c->stride * width, .x_step = (size_t)c->stride,
     };
     /* scratch: chains of each lane (taps, then the bias; channels fastest), dy channels last, offsets of taps, x */
     float *const acc = scratch, *const dyt = acc + (size_t)lanes * chains;
     size_t *const offset = (size_t *)(void *)(dyt + (positions * step + 15) / 16 * 16);
     float *const bordered = (float *)(void *)(offset + ((size_t)taps + 7) / 8 * 8);
-    struct tap tap = { 0, 0, 0 };
 
-    for (int t = 0; t < taps; t++) offset[t] = next_tap(&tap, c, plane, width, 1);
+    size_t *next = offset;
+    for (size_t k = 0; k < (size_t)c->in_c; k++)
+        for (size_t ky = 0; ky < (size_t)c->kh; ky++)
+            for (size_t kx = 0; kx < (size_t)c->kw; kx++) *next++ = k * plane + ky * width + kx;
     for (int i = 0; i < s.n; i++) {
         const float *in = x + (size_t)i * (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
         float *const lane = acc + (size_t)(i % 16) * chains;
         if (c->pad) {
             copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, all_round(c), in, (size_t)(c->in_h * c->in_w),
-                          bordered);
+                          bordered, plane);
             in = bordered;
         }
         turn(c->out_c, positions, dy + (size_t)i * (size_t)c->out_c * positions, positions, dyt, step, 1);

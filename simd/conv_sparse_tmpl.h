@@ -141,7 +141,8 @@ static struct sparse_weight sparse_weight_in(const struct cr_conv *c, struct cr_
 /* The next sample's x. */
 static void sparse_weight_sample(const struct cr_conv *c, const struct sparse_weight *k, const float *x)
 {
-    copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, all_round(c), x, (size_t)(c->in_h * c->in_w), k->canvas);
+    copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, all_round(c), x, (size_t)(c->in_h * c->in_w), k->canvas,
+                  k->v.plane);
     put_zeros(k->canvas + k->image, VL);
 }
 

@@ -3,7 +3,8 @@
 #include "simd/kernels.h"
 #include "simd/tables.h"
 
-enum { LINE = 16 };
+/* Planes of x are set apart by an odd number of lines; samples side by side are 4 vectors at most. */
+enum { LINE = 16, APART = 2 * LINE, MOST_SLICES = 4 };
 
 static size_t lines(size_t floats)
 {
@@ -56,10 +57,13 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t in_c = (size_t)c->in_c, out_c = (size_t)c->out_c;
     const size_t pad = (size_t)c->pad, in_h = (size_t)c->in_h, in_w = (size_t)c->in_w;
     const size_t packed = lines(in_c * out_c * area);
-    /* one group of x with borders beside the rows; one of dy with room for the taps; all of x with borders all round */
-    const size_t forward = in_c * in_h * (in_w + 2 * pad) * lanes;
-    const size_t input = out_c * (size_t)c->out_h * ((size_t)c->out_w + 2 * (size_t)c->kw) * lanes;
-    const size_t weight = lines((size_t)cr_groups(s) * in_c * (in_h + 2 * pad) * (in_w + 2 * pad) * lanes) + chains(c);
+    /* One group of x with borders beside the rows; one of dy with room for the taps; all of x with borders all round,
+     * columns sorted by phase. */
+    const size_t forward = in_c * (in_h * (in_w + 2 * pad) * lanes + APART);
+    const size_t input = out_c * ((size_t)c->out_h * ((size_t)c->out_w + 2 * (size_t)c->kw) * lanes + APART);
+    const size_t x_plane = (in_h + 2 * pad) * (in_w + 2 * pad + (size_t)c->stride) * lanes + MOST_SLICES * APART;
+    const size_t rows = larger(CR_CONV_ROWS, CR_CONV_LOT * (size_t)c->out_w * lanes) + CR_CONV_LOT * APART;
+    const size_t weight = (size_t)cr_groups(s) * in_c * x_plane + rows + chains(c);
     if (s.lanes > 1) return packed + lines(larger(forward, larger(input, weight)));
 
     /* One sample at a time. Dense: chains of up to 16 lanes, dy channels last, an offset for each tap, an image. */
