@@ -40,7 +40,7 @@ static int measure(struct cr_run *r, struct cr_error *e)
     const struct cr_workload w = {
         .blocks = (r->plan.batch + r->plan.block - 1) / r->plan.block,
         .bytes = cr_message_size(cr_stepper_shape(r->net)),
-        .threads = r->stepper.threads, .compute = compute, .user = r,
+        .threads = r->stepper.threads, .cores = r->stepper.cpus.count, .compute = compute, .user = r,
     };
     return r->comm->measure ? r->comm->measure(r->comm, &w, e) : 0;
 }

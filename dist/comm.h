@@ -25,7 +25,7 @@ enum { CR_ASK_CHECKPOINT = 1, CR_ASK_END = 2 };
 struct cr_workload {
     long blocks;           /* of a step */
     size_t bytes;          /* of its message */
-    int threads;
+    int threads, cores;    /* of this rank; processors that it may use, shared with other ranks of its machine */
     /* Compute the first so many blocks of the step to come, and forget what comes out. */
     void (*compute)(void *user, long blocks);
     void *user;

@@ -9,8 +9,9 @@
 #include "dist/dial.h"
 
 /* A rank's words: ns of a round of blocks, alone and with all; ns of its part of a step with all, and of that step;
- * threads; ns of a short and of a long all-reduce; 1e-15 s to add a byte. */
-enum { ALONE, ROUND, PART, STEP, THREADS, SHORT, LONG, ADD };
+ * threads; the first rank of its machine, and processors there; ns of a short and of a long all-reduce; 1e-15 s to add
+ * a byte. */
+enum { ALONE, ROUND, PART, STEP, THREADS, MACHINE, CORES, SHORT, LONG, ADD };
 _Static_assert(ADD + 1 == CR_MEASURE_WORDS, "a word for each");
 
 enum { SHORTS = 15, LONGS = 5, LONG_LEAST = 1 << 16, LONG_MOST = 1 << 20 };
@@ -64,16 +65,16 @@ static int64_t machine(void)
     return n > 0 ? (int64_t)(hash >> 1) : 0;
 }
 
-/* Has no rank before this one the same cores? */
-static int is_first(struct cr_transport *t, int *first, struct cr_error *e)
+/* The first rank that has the same cores as this one. */
+static int find_first(struct cr_transport *t, int64_t *first, struct cr_error *e)
 {
     _Alignas(CR_MESSAGE_ALIGN) char bytes[CR_MAX_RANKS * sizeof(int64_t)];
     struct cr_message m = cr_message_in(bytes, (struct cr_message_shape){ .sums64 = (size_t)t->size });
     const int64_t own = machine();
     m.sum64[t->rank] = own;
     CR_TRY(cr_allreduce(t, CR_WAY_DOUBLING, &m, INT64_MAX, e));
-    *first = 1;
-    for (int i = 0; i < t->rank; i++) *first &= m.sum64[i] != own || own == 0;
+    *first = 0;
+    while (*first < t->rank && (own == 0 || m.sum64[*first] != own)) ++*first;
     return 0;
 }
 
@@ -180,12 +181,11 @@ static int time_together(struct cr_transport *t, const struct cr_workload *w, co
 static int measure_with(struct cr_transport *t, const struct cr_workload *w, int64_t *words, struct cr_error *e)
 {
     void *const buffer = aligned_alloc(CR_MESSAGE_ALIGN, LONG_MOST);
-    int first = 1;
     if (!buffer) return cr_fail(e, CR_E_NOMEM, "out of memory for trying the network");
     memset(buffer, 0, LONG_MOST);
     const struct cr_message full = cr_message_in(buffer, long_shape(w->bytes));
-    int rc = is_first(t, &first, e);
-    if (rc == 0 && first) words[ALONE] = time_alone(w);
+    int rc = find_first(t, &words[MACHINE], e);
+    if (rc == 0 && words[MACHINE] == t->rank) words[ALONE] = time_alone(w);
     if (rc == 0) rc = time_network(t, &full, words, e);
     if (rc == 0) rc = time_together(t, w, &full, words[ALONE], words, e);
     free(buffer);
@@ -196,6 +196,7 @@ int cr_measure(struct cr_transport *t, const struct cr_workload *w, struct cr_me
 {
     int64_t *const own = m->sum64 + (t ? t->rank : 0) * CR_MEASURE_WORDS;
     own[THREADS] = w->threads;
+    own[CORES] = w->cores;
     if (t) {
         CR_TRY(measure_with(t, w, own, e));
         return cr_allreduce(t, CR_WAY_DOUBLING, m, INT64_MAX, e);
@@ -207,14 +208,41 @@ int cr_measure(struct cr_transport *t, const struct cr_workload *w, struct cr_me
 
 /* ---- what follows */
 
-/* By how much a step without its all-reduce is longer than the longest mean of a rank's part: now one is late, now
- * another, and messages are slower while others compute. */
+/* Have the ranks of i's machine more threads than it has cores? */
+static int is_crowded(const int64_t *words, int size, int i)
+{
+    const int64_t *const own = words + i * CR_MEASURE_WORDS;
+    int64_t threads = 0;
+    for (int j = 0; j < size; j++, words += CR_MEASURE_WORDS)
+        if (words[MACHINE] == own[MACHINE]) threads += words[THREADS];
+    return threads > own[CORES];
+}
+
+/* ROUND or PART of rank i. On a crowded machine the mean of its ranks: who of them was quick had a core, and the next
+ * time it will be another. */
+static double typical(const int64_t *words, int size, int i, int what)
+{
+    const int64_t *const own = words + i * CR_MEASURE_WORDS;
+    if (!is_crowded(words, size, i)) return own[what] > 1 ? (double)own[what] : 1;
+    double sum = 0;
+    int n = 0;
+    for (int j = 0; j < size; j++, words += CR_MEASURE_WORDS)
+        if (words[MACHINE] == own[MACHINE]) {
+            sum += (double)words[what];
+            n++;
+        }
+    return sum > n ? sum / n : 1;
+}
+
+/* By how much a step without its all-reduce is longer than the longest part of a rank: now one is late, now another,
+ * and messages are slower while others compute. */
 static double straggling(const int64_t *words, int size, double network)
 {
     double step = 0, part = 1;
-    for (int i = 0; i < size; i++, words += CR_MEASURE_WORDS) {
-        if ((double)words[PART] > part) part = (double)words[PART];
-        if ((double)words[STEP] > step) step = (double)words[STEP];
+    for (int i = 0; i < size; i++) {
+        const double own = typical(words, size, i, PART), took = (double)words[i * CR_MEASURE_WORDS + STEP];
+        if (own > part) part = own;
+        if (took > step) step = took;
     }
     step -= 1e9 * network;
     return step > part ? step / part : 1;
@@ -232,7 +260,8 @@ void cr_measured_from(struct cr_measured *x, const struct cr_message *m, int siz
     for (int i = 0; i < size; i++) {
         const int64_t *const words = m->sum64 + i * CR_MEASURE_WORDS;
         const int threads = words[THREADS] > 0 && words[THREADS] <= INT32_MAX ? (int)words[THREADS] : 1;
-        host[i] = (struct cr_compute){ .round = 1e-9 * late * (double)words[ROUND], .threads = threads };
+        const double round = 1e-9 * late * typical(m->sum64, size, i, ROUND);
+        host[i] = (struct cr_compute){ .round = round, .threads = threads };
         speed[i] = 1 + (INT64_C(1) << 40) / (words[ROUND] > 0 ? words[ROUND] : 1) * threads;
         const struct cr_compute by_itself = { .round = 1e-9 * (double)words[ALONE], .threads = threads };
         if (words[ALONE] > 0 && (alone.round <= 0 || cr_predict_compute(&by_itself, w->blocks) <

@@ -2,7 +2,8 @@
  * It takes about 100 ms where links are of 1 Gbit/s and more, and leaves no trace in the run's state.
  *
  * Ranks of one machine share its cores: alone computes only the first of each machine. Together all compute as in
- * steps, an equal share each and then an all-reduce, so that who waits for whom is measured too. */
+ * steps, an equal share each and then an all-reduce, so that who waits for whom is measured too. Where ranks have more
+ * threads than their machine has cores, they count as equally fast in the prediction: who was quick had a core. */
 #ifndef CR_DIST_MEASURE_H
 #define CR_DIST_MEASURE_H
 
@@ -11,7 +12,7 @@
 #include "dist/transport.h"
 
 /* Words of the message's sum64 section for each rank. */
-enum { CR_MEASURE_WORDS = 8 };
+enum { CR_MEASURE_WORDS = 10 };
 
 /* Take part, with all ranks of t (NULL = this one is the only one), and combine what they measured into *m, a message
  * of CR_MEASURE_WORDS * size sums64 at least. 0, or what trade returned. */

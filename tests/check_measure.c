@@ -10,12 +10,13 @@
 #include "dist/measure.h"
 #include "tests/suites.h"
 
-enum { RANKS = 3, BLOCKS = 30 };
+enum { RANKS = 3, BLOCKS = 30, SLOW_US = 8000 };
 
 struct rank {
     struct cr_transport *t;
     struct cr_workload w;
     long us;                /* of a block */
+    int cores;              /* of the machine */
     int status;
     struct cr_measured measured;
     int64_t speed[CR_MAX_RANKS];
@@ -42,22 +43,38 @@ static void *run(void *rank)
 
 static struct cr_workload workload(struct rank *r)
 {
-    return (struct cr_workload){ .blocks = BLOCKS, .bytes = 90000, .threads = 1, .compute = sleep_blocks, .user = r };
+    return (struct cr_workload){
+        .blocks = BLOCKS, .bytes = 90000, .threads = 1, .cores = r->cores, .compute = sleep_blocks, .user = r,
+    };
+}
+
+/* Ranks on a machine of so many cores, the second of them slow. */
+static struct cr_loop *measure_all(struct rank *rank, int cores)
+{
+    pthread_t thread[RANKS];
+    struct cr_loop *loop = cr_loop_new(RANKS);
+    memset(rank, 0, RANKS * sizeof *rank);
+    for (int i = 0; i < RANKS; i++) {
+        rank[i].t = cr_loop_transport(loop, i);
+        rank[i].us = i == 1 ? SLOW_US : 1000;
+        rank[i].cores = cores;
+        rank[i].w = workload(&rank[i]);
+        pthread_create(&thread[i], NULL, run, &rank[i]);
+    }
+    for (int i = 0; i < RANKS; i++) pthread_join(thread[i], NULL);
+    return loop;
+}
+
+static void end_all(struct rank *rank, struct cr_loop *loop)
+{
+    for (int i = 0; i < RANKS; i++) rank[i].t->free(rank[i].t);
+    cr_loop_free(loop);
 }
 
 START_TEST(all_agree)
 {
     static struct rank rank[RANKS];
-    pthread_t thread[RANKS];
-    struct cr_loop *loop = cr_loop_new(RANKS);
-    memset(rank, 0, sizeof rank);
-    for (int i = 0; i < RANKS; i++) {
-        rank[i].t = cr_loop_transport(loop, i);
-        rank[i].us = i == 1 ? 8000 : 1000;
-        rank[i].w = workload(&rank[i]);
-        pthread_create(&thread[i], NULL, run, &rank[i]);
-    }
-    for (int i = 0; i < RANKS; i++) pthread_join(thread[i], NULL);
+    struct cr_loop *const loop = measure_all(rank, RANKS);
     for (int i = 0; i < RANKS; i++) {
         const struct cr_measured *const x = &rank[i].measured, *const y = &rank[0].measured;
         struct cr_writer a = { 0 }, b = { 0 };
@@ -83,8 +100,24 @@ START_TEST(all_agree)
     }
     ck_assert_int_gt(rank[0].speed[0], rank[0].speed[1]);
     ck_assert_int_gt(rank[0].speed[2], rank[0].speed[1]);
-    for (int i = 0; i < RANKS; i++) rank[i].t->free(rank[i].t);
-    cr_loop_free(loop);
+    end_all(rank, loop);
+}
+END_TEST
+
+/* Who is slow on a core of its own gets less to do; who has to share one is slow by chance, and a step will take what it
+ * took with equal shares. */
+START_TEST(crowds_count_as_one)
+{
+    static struct rank rank[RANKS];
+    struct cr_loop *const loop = measure_all(rank, 1);
+    for (int i = 0; i < RANKS; i++) {
+        ck_assert_int_eq(rank[i].status, 0);
+        ck_assert_double_gt(rank[i].measured.prediction.compute, 0.9e-6 * SLOW_US * BLOCKS / RANKS);
+    }
+    end_all(rank, loop);
+    struct cr_loop *const roomy = measure_all(rank, RANKS);
+    ck_assert_double_lt(rank[0].measured.prediction.compute, 0.9e-6 * SLOW_US * BLOCKS / RANKS);
+    end_all(rank, roomy);
 }
 END_TEST
 
@@ -107,6 +140,7 @@ Suite *measure_suite(void)
     Suite *s = suite_create("measure");
     TCase *t = tcase_create("measure");
     tcase_add_test(t, all_agree);
+    tcase_add_test(t, crowds_count_as_one);
     tcase_add_test(t, one_alone);
     suite_add_tcase(s, t);
     return s;
