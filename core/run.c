@@ -70,6 +70,7 @@ static int validation_due(const struct cr_run *r)
     const struct cr_session *s = &r->state.session;
     const uint64_t step = r->state.step;
     if (!(r->options.validate_every > 0) || s->validated_step == step || s->ending == CR_ENDING_INTERRUPTED) return 0;
+    if (step == 0 && !*r->options.init) return 0; /* weights as drawn know nothing */
     return is_multiple(step, validation_steps(r)) || step == r->plan.total_steps || s->ending == CR_ENDING_STOP;
 }
 
