@@ -1,125 +1,13 @@
-/* Forward and gradient by input: walks over the rows of a plane of outputs. Part of conv_tmpl.h.
+/* Forward and gradient by input: walks over the rows of a plane of outputs, tile by tile. Part of conv_tmpl.h.
  *
- * For a few channels and a few vectors of one row, a register tile walks the taps (channel, ty, tx) in ascending
- * order, one broadcast weight per channel and one load per vector. Taps that no pixel of the tile has are left out;
- * for the others the rows have zeros at both ends.
+ * Taps that no pixel of a tile has are left out; for the others the rows have zeros at both ends.
  *
  * The gradient by input is the same walk over dy: an input pixel (iy, ix) of phase (iy + pad) mod stride meets the
  * outputs oy = (iy + pad - ky) / stride in ascending order when ky descends. */
 #ifndef CR_SIMD_CONV_ROWS_TMPL_H
 #define CR_SIMD_CONV_ROWS_TMPL_H
 
-#include "simd/conv_border_tmpl.h"
-
-/* Outputs y[channel][row][p] = bias + sum over k, ty, tx of x[k][row's top + ty][p * x_step + tx] * w, for the
- * channels of a tile. Strides in floats. */
-struct plane {
-    int lanes, pixels, rows;
-    const float *x;             /* (channel 0, row 0) at the first tap of pixel 0 */
-    size_t x_channel, x_row, x_step;
-    int channels, taps_y, taps_x;
-    int top, top_step, height;  /* row of x under tap ty = 0: top + row * top_step; rows 0..height-1 exist */
-    int first, last, step_px;   /* columns first..last of x exist; pixel p meets p * step_px + tx */
-    int outputs;                /* channels of y */
-    const float *w;             /* packed: (tile of outputs, channel, ty, tx, output) */
-    int first_tap;              /* of channel 0 */
-    size_t w_output;            /* weights of an output, those of all its channels */
-    float *y;
-    size_t y_channel, y_row, y_step;
-    const float *bias;          /* per output, or NULL for +0 */
-    int go_on;                  /* y holds what earlier channels gave; bias is in it */
-};
-
-struct tile {
-    const float *x[TILE_X];     /* of each vector, at the row of its first tap */
-    float *y[TILE_X];
-    const float *w, *bias;
-    int ty, t0, t1;             /* taps: ty rows, columns t0..t1-1 */
-};
-
-/* One tap of the walk. narrow: one vector that is wider than the row. */
-static inline __attribute__((always_inline)) void tile_tap(const int tc, const int tv, const int narrow,
-                                                           const struct plane *p, const float *const *x, size_t at,
-                                                           const float *w, vf (*acc)[TILE_X])
-{
-    vf in[TILE_X];
-    UNROLL for (int v = 0; v < tv; v++) in[v] = narrow ? vf_load_n(x[v] + at, p->pixels) : vf_load(x[v] + at);
-    UNROLL for (int c = 0; c < tc; c++)
-    {
-        const vf wc = vf_set1(w[c]);
-        UNROLL for (int v = 0; v < tv; v++) acc[c][v] = vf_fma(in[v], wc, acc[c][v]);
-    }
-}
-
-static inline __attribute__((always_inline)) void tile_body(const int tc, const int tv, const int narrow,
-                                                            const struct plane *p, const struct tile *t)
-{
-    vf acc[TILE_C][TILE_X];
-    const float *x[TILE_X];
-    const size_t w_row = (size_t)(p->taps_x * tc), w_channel = (size_t)p->taps_y * w_row;
-    UNROLL for (int v = 0; v < tv; v++) x[v] = t->x[v];
-    /* Channels of y are far apart: too many ways for the processor to foresee. */
-    UNROLL for (int c = 0; c < tc; c++) __builtin_prefetch(t->y[0] + (size_t)c * p->y_channel, 1);
-    if (p->go_on) {
-        UNROLL for (int c = 0; c < tc; c++)
-            UNROLL for (int v = 0; v < tv; v++)
-            {
-                const float *const y = t->y[v] + (size_t)c * p->y_channel;
-                acc[c][v] = narrow ? vf_load_n(y, p->pixels) : vf_load(y);
-            }
-    } else {
-        UNROLL for (int c = 0; c < tc; c++)
-        {
-            const vf start = t->bias ? vf_set1(t->bias[c]) : vf_zero();
-            UNROLL for (int v = 0; v < tv; v++) acc[c][v] = start;
-        }
-    }
-    if (p->taps_y == 1 && p->taps_x == 1) { /* one loop is enough */
-        const int channels = t->ty && t->t1 ? p->channels : 0;
-        const float *w = t->w;
-        for (size_t k = 0, at = 0; k < (size_t)channels; k++, at += p->x_channel, w += tc)
-            tile_tap(tc, tv, narrow, p, x, at, w, acc);
-    } else {
-        for (int k = 0; k < p->channels; k++)
-            for (int ty = 0; ty < t->ty; ty++) {
-                size_t at = (size_t)k * p->x_channel + (size_t)ty * p->x_row + (size_t)t->t0 * (size_t)p->lanes;
-                const float *w = t->w + (size_t)k * w_channel + (size_t)ty * w_row + (size_t)t->t0 * (size_t)tc;
-                for (int tx = t->t0; tx < t->t1; tx++, at += (size_t)p->lanes, w += tc)
-                    tile_tap(tc, tv, narrow, p, x, at, w, acc);
-            }
-    }
-    float *y[TILE_X]; /* here, or the compiler reads them again after each store */
-    const size_t y_channel = p->y_channel;
-    const int pixels = p->pixels;
-    UNROLL for (int v = 0; v < tv; v++) y[v] = t->y[v];
-    UNROLL for (int c = 0; c < tc; c++)
-        UNROLL for (int v = 0; v < tv; v++)
-        {
-            if (narrow)
-                vf_store_n(y[v], acc[c][v], pixels);
-            else
-                vf_store(y[v], acc[c][v]);
-            y[v] += y_channel;
-        }
-}
-
-/* The body with constant sizes, so that the tile lives in registers. */
-typedef void tile_fn(const struct plane *p, const struct tile *t);
-#define TILE(TC, TV)                                                                                                   \
-    static void tile_##TC##_##TV(const struct plane *p, const struct tile *t) { tile_body(TC, TV ? TV : 1, !TV, p, t); }
-#if TILE_X >= 4
-#define TILES(TC) TILE(TC, 0) TILE(TC, 1) TILE(TC, 2) TILE(TC, 3) TILE(TC, 4)
-#define TILE_ROW(TC) { tile_##TC##_0, tile_##TC##_1, tile_##TC##_2, tile_##TC##_3, tile_##TC##_4 }
-#else
-#define TILES(TC) TILE(TC, 0) TILE(TC, 1) TILE(TC, 2)
-#define TILE_ROW(TC) { tile_##TC##_0, tile_##TC##_1, tile_##TC##_2 }
-#endif
-TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
-
-/* [channels - 1][vectors], vectors 0 being the narrow one. */
-static tile_fn *const tile_of[TILE_C][TILE_X + 1] = {
-    TILE_ROW(1), TILE_ROW(2), TILE_ROW(3), TILE_ROW(4), TILE_ROW(5), TILE_ROW(6),
-};
+#include "simd/conv_tile_tmpl.h"
 
 /* The pixel at which vector v of a row begins. One sample alone: VL pixels a vector, the last one moved back to end
  * with the row (what two vectors share is computed twice, to the same bits). */
