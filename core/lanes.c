@@ -10,7 +10,7 @@ int cr_lanes(long n)
 
 int cr_two_blocks(const struct cr_kernels *k, long n)
 {
-    return k->two && n == 8 && !chosen;
+    return k->two && n == CR_TWO_EACH && !chosen;
 }
 
 int cr_lanes_choose(long lanes, struct cr_error *e)

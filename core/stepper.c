@@ -96,7 +96,7 @@ static void take_blocks(struct cr_stepper *s, int t, struct cr_round *r, const s
         if (b >= end) break;
         if (w->blocks == 0) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
         for (int two; b < end; b += 1 + two) {
-            two = end - b == 2 && cr_plan_block(&r->step, b + 1) - cr_plan_block(&r->step, b) == 8;
+            two = end - b == 2 && cr_plan_block(&r->step, b + 1) - cr_plan_block(&r->step, b) == CR_TWO_EACH;
             const int n = cr_stepper_gather(s, w, &r->step, order, b, b + 1 + two);
             cr_worker_train(w, s->state->params, &s->state->normalization, n, two, r->shift);
             tally.samples += n;

@@ -31,7 +31,7 @@ static int wants_input_gradient(const struct cr_net *net, int layer)
 /* The most samples this worker has in work at once. */
 static struct cr_samples most_samples(const struct cr_worker *w)
 {
-    return w->two ? (struct cr_samples){ 2 * w->block, 16, 1 } : (struct cr_samples){ w->block, w->lanes, 0 };
+    return w->two ? (struct cr_samples){ 2 * w->block, CR_TWO_LANES, 1 } : (struct cr_samples){ w->block, w->lanes, 0 };
 }
 
 static void lay_out(struct cursor *c, struct cr_worker *w, int training)
@@ -209,7 +209,7 @@ void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_n
     const struct cr_net *net = w->net;
     int from = 0; /* which gradient buffer holds dy */
 
-    w->samples = two ? (struct cr_samples){ n, 16, 1 } : (struct cr_samples){ n, w->lanes, 0 };
+    w->samples = two ? (struct cr_samples){ n, CR_TWO_LANES, 1 } : (struct cr_samples){ n, w->lanes, 0 };
     forward(w, params, z, 1);
     w->loss_sum += cr_loss_sum(w->loss, n);
     for (int i = net->layers - 1; i >= 0; i--) {

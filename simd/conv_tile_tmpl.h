@@ -1,7 +1,7 @@
 /* Forward and gradient by input: the register tile. Part of conv_tmpl.h.
  *
- * For a few channels and a few vectors of one row, it walks the taps (channel, ty, tx) in ascending order, one broadcast
- * weight per channel and one load per vector. */
+ * For a few channels and a few vectors of one row, it walks the taps (channel, ty, tx) in ascending order, one
+ * broadcast weight per channel and one load per vector. */
 #ifndef CR_SIMD_CONV_TILE_TMPL_H
 #define CR_SIMD_CONV_TILE_TMPL_H
 

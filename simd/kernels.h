@@ -21,14 +21,18 @@
 /* Names this arithmetic: any change of bits raises it. Stands in checkpoints, events and golden tables. */
 enum { CR_NUMERICS = 1 };
 
-/* How many samples a block holds and how they lie. two: they are two blocks, of 8 samples and of n - 8, at least one,
- * on 16 lanes. Then gradients by weight and by bias come out twice, dw (2, ...), db (2, ...); all else knows samples
- * only. Where the table has `two`. */
+/* How many samples a block holds and how they lie. two: they are two blocks side by side, of CR_TWO_EACH samples and of
+ * what is left of n, at least one. Then gradients by weight and by bias come out twice, dw (2, ...), db (2, ...); all
+ * else knows samples only. Where the table has `two`. */
+enum { CR_TWO_EACH = 8, CR_TWO_LANES = 16 };
 struct cr_samples {
     int n, lanes, two;
 };
 /* The h-th of these blocks: how many samples. */
-static inline int cr_block_samples(struct cr_samples s, int h) { return s.two ? h ? s.n - 8 : 8 : s.n; }
+static inline int cr_block_samples(struct cr_samples s, int h)
+{
+    return !s.two ? s.n : h ? s.n - CR_TWO_EACH : CR_TWO_EACH;
+}
 static inline int cr_groups(struct cr_samples s) { return (s.n + s.lanes - 1) / s.lanes; }
 
 /* Convolution and pooling shapes. out = (in + 2 pad - k) / stride + 1, rounded down. Pooling: out_c = in_c, pad 0. */
