@@ -2,42 +2,20 @@
 #include <math.h>
 
 #include "core/data.h"
-
-/* Add the bytes and their squares. Blocks of a fixed length let a compiler vectorise the sums, and keep them in 32
- * bits: 256 * 255^2 < 2^32. Integers, so the order of addition is free. */
-static void add_bytes(const uint8_t *p, size_t n, uint64_t *sum, uint64_t *squares)
-{
-    enum { BLOCK = 256 };
-    uint64_t s = 0, q = 0;
-    for (; n >= BLOCK; p += BLOCK, n -= BLOCK) {
-        uint32_t block_s = 0, block_q = 0;
-        for (int i = 0; i < BLOCK; i++) {
-            const uint32_t x = p[i];
-            block_s += x;
-            block_q += x * x;
-        }
-        s += block_s;
-        q += block_q;
-    }
-    for (size_t i = 0; i < n; i++) {
-        s += p[i];
-        q += (uint64_t)p[i] * p[i];
-    }
-    *sum += s;
-    *squares += q;
-}
+#include "simd/kernels.h"
 
 static void sum_pixels(struct cr_pixel_sums *s, const struct cr_data *d, size_t images)
 {
     const size_t plane = (size_t)d->height * (size_t)d->width, channels = (size_t)d->channels;
+    const struct cr_kernels *const k = cr_kernels();
     const uint8_t *p = d->train.images;
     *s = (struct cr_pixel_sums){.images = images};
     if (channels == 1) {
-        add_bytes(p, images * plane, &s->sum[0], &s->squares[0]);
+        k->sum_bytes(images * plane, p, &s->sum[0], &s->squares[0]);
         return;
     }
     for (size_t i = 0; i < images; i++)
-        for (size_t c = 0; c < channels; c++, p += plane) add_bytes(p, plane, &s->sum[c], &s->squares[c]);
+        for (size_t c = 0; c < channels; c++, p += plane) k->sum_bytes(plane, p, &s->sum[c], &s->squares[c]);
 }
 
 void cr_data_measure(struct cr_data *d)

@@ -14,7 +14,7 @@
         .conv_pool = cr_conv_pool_##suffix, .linear = cr_linear_##suffix,                                              \
         .maxpool = cr_maxpool_##suffix, .avgpool = cr_avgpool_##suffix, .tanh = cr_tanh_##suffix,                      \
         .relu = cr_relu_##suffix, .sigmoid = cr_sigmoid_##suffix, .softmax = cr_softmax_##suffix,                      \
-        .load = cr_load_##suffix, .round = cr_round_##suffix,                                               \
+        .load = cr_load_##suffix, .sum_bytes = cr_sum_bytes_##suffix, .round = cr_round_##suffix,                      \
         .round_outer = cr_round_outer_##suffix, .sum = cr_sum_##suffix, .sgd = cr_sgd_##suffix,          \
         .peak = cr_peak_##suffix,                                                                                      \
     }

@@ -107,6 +107,8 @@ typedef void cr_softmax_fn(int classes, struct cr_samples s, const float *x, con
  * image: (n) pointers to (channels, plane) bytes, unaligned. */
 typedef void cr_load_fn(struct cr_samples s, const uint8_t *const *image, int channels, size_t plane,
                         const float *scale, const float *shift, float *x);
+/* Add n bytes and their squares, unaligned, to *sum and *squares. */
+typedef void cr_sum_bytes_fn(size_t n, const uint8_t *p, uint64_t *sum, uint64_t *squares);
 
 /* Gradient to integers: q[i] (+)= round_to_nearest_even(g[i] * scale), modulo 2^32. add = 0 stores. Returns the
  * greatest bit pattern of |g[i]| (NaN and Inf are >= 0x7f800000). Out of range values give an unspecified q. */
@@ -184,6 +186,7 @@ struct cr_kernels {
     struct cr_act_kernels tanh, relu, sigmoid;
     cr_softmax_fn *softmax;
     cr_load_fn *load;
+    cr_sum_bytes_fn *sum_bytes;
     cr_round_fn *round;
     cr_round_outer_fn *round_outer;
     cr_sum_fn *sum;

@@ -20,6 +20,7 @@ enum { CR_CONV_CHAINS = 96 * 1024, CR_CONV_ROWS = 8 * 1024, CR_CONV_LOT = 32 };
     extern const struct cr_peak_kernels cr_peak_##isa;                                                                 \
     cr_softmax_fn cr_softmax_##isa;                                                                                    \
     cr_load_fn cr_load_##isa;                                                                                          \
+    cr_sum_bytes_fn cr_sum_bytes_##isa;                                                                                \
     cr_round_outer_fn cr_round_outer_##isa;                                                                            \
     cr_round_fn cr_round_##isa;                                                                                        \
     cr_sum_fn cr_sum_##isa;                                                                                            \

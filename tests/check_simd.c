@@ -199,6 +199,26 @@ START_TEST(load)
 }
 END_TEST
 
+/* ---- sums of bytes */
+
+START_TEST(sum_bytes)
+{
+    enum { MOST = 70001 };
+    static const size_t size[] = { 0, 1, 255, 784, 1024, 4096, 4097, MOST };
+    uint8_t *const bytes = malloc(MOST + 1);
+    struct values v = { 0 };
+    for (int i = 0; i <= MOST; i++) bytes[i] = (uint8_t)(_i ? 255 : next_word(&v)); /* the largest sums, any sums */
+    FOR_EACH_ISA(isa, k, ref)
+        for (size_t i = 0; i < sizeof size / sizeof *size; i++) {
+            uint64_t got[2] = { 5, 7 }, right[2] = { 5, 7 };
+            k.sum_bytes(size[i], bytes + 1, &got[0], &got[1]);
+            ref.sum_bytes(size[i], bytes + 1, &right[0], &right[1]);
+            ck_assert_msg(got[0] == right[0] && got[1] == right[1], "%s: %zu bytes", *isa, size[i]);
+        }
+    free(bytes);
+}
+END_TEST
+
 Suite *simd_suite(void)
 {
     Suite *s = suite_create("simd");
@@ -208,6 +228,7 @@ Suite *simd_suite(void)
     tcase_add_test(t, nan_shows);
     tcase_add_loop_test(t, softmax, 0, CLASS_COUNTS);
     tcase_add_loop_test(t, load, 0, IMAGE_SHAPES);
+    tcase_add_loop_test(t, sum_bytes, 0, 2);
     suite_add_tcase(s, t);
     return s;
 }
