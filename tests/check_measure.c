@@ -104,8 +104,8 @@ START_TEST(all_agree)
 }
 END_TEST
 
-/* Who is slow on a core of its own gets less to do; who has to share one is slow by chance, and a step will take what it
- * took with equal shares. */
+/* Who is slow on a core of its own gets less to do; who has to share one is slow by chance, and a step will take what
+ * it took with equal shares. */
 START_TEST(crowds_count_as_one)
 {
     static struct rank rank[RANKS];
