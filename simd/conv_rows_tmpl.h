@@ -123,7 +123,8 @@ static struct portion portion_of(const struct plane *p)
     if (narrow) {
         const int blocks = (int)(((size_t)p->channels * window + NEAREST - 1) / NEAREST);
         r.channels = tiles(p->channels, imax(1, blocks));
-        r.lot = imin(r.lot, imax(1, NEAREST / imax(1, r.channels * p->taps_y * p->taps_x * TILE_C)));
+        const int lots = tiles(r.lot, imax(1, NEAREST / imax(1, r.channels * p->taps_y * p->taps_x * TILE_C)));
+        r.lot = tiles(r.lot, lots);
     } else if ((size_t)p->channels * window > NEAREST + NEAREST / 2) {
         r.lot = 1;
     }
