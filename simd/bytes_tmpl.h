@@ -2,6 +2,7 @@
  *
  * Floats are exact for whole numbers up to 2^24, and so are sums of 256 squares of bytes: 256 * 255^2 < 2^24. */
 #include "simd/tables.h"
+#include "simd/unroll.h"
 
 enum { CHAINS = 4, STRIDE = CHAINS * VL, MOST_TURNS = 256 / CHAINS };
 
