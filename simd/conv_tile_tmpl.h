@@ -47,12 +47,63 @@ static inline __attribute__((always_inline)) void tile_tap(const int tc, const i
     }
 }
 
+/* The walk over channels, rows of the window and taps; `fixed` taps a row if that is not 0. Beside the multiply-adds it
+ * does as little as can be, for that takes their time: counters run down, steps to the next channel are laid by. */
+static inline __attribute__((always_inline)) void tile_walk(const int tc, const int tv, const int narrow,
+                                                            const int fixed, const struct plane *p,
+                                                            const struct tile *t, const float *const *x,
+                                                            vf (*acc)[TILE_X])
+{
+    const size_t lanes = (size_t)p->lanes, taps = fixed ? (size_t)fixed : (size_t)(t->t1 - t->t0);
+    const size_t rows = (size_t)t->ty, w_row = (size_t)(p->taps_x * tc);
+    const size_t x_row = p->x_row, x_channel = p->x_channel - rows * x_row;
+    const size_t w_channel = ((size_t)p->taps_y - rows) * w_row;
+    const float *w = t->w + t->t0 * tc;
+    size_t at = (size_t)t->t0 * lanes;
+    for (int k = p->channels; k > 0; k--, at += x_channel, w += w_channel)
+        for (size_t row = rows; row > 0; row--, at += x_row, w += w_row)
+            if (fixed)
+                UNROLL for (int tx = 0; tx < fixed; tx++)
+                    tile_tap(tc, tv, narrow, p, x, at + (size_t)tx * lanes, w + tx * tc, acc);
+            else
+                for (size_t tx = 0; tx < taps; tx++)
+                    tile_tap(tc, tv, narrow, p, x, at + tx * lanes, w + tx * (size_t)tc, acc);
+}
+
+/* The same for a single tap: one loop is enough. */
+static inline __attribute__((always_inline)) void tile_one_tap(const int tc, const int tv, const int narrow,
+                                                               const struct plane *p, const struct tile *t,
+                                                               const float *const *x, vf (*acc)[TILE_X])
+{
+    const size_t x_channel = p->x_channel, w_channel = (size_t)(p->taps_y * p->taps_x * tc);
+    const float *w = t->w + t->t0 * tc;
+    size_t at = (size_t)(t->t0 * p->lanes);
+    for (int k = p->channels; k > 0; k--, at += x_channel, w += w_channel)
+        tile_tap(tc, tv, narrow, p, x, at, w, acc);
+}
+
+static inline __attribute__((always_inline)) void tile_taps(const int tc, const int tv, const int narrow,
+                                                            const struct plane *p, const struct tile *t,
+                                                            const float *const *x, vf (*acc)[TILE_X])
+{
+    const int taps = t->t1 - t->t0; /* of a row; the usual ones have a loop of their own */
+    if (t->ty == 0 || taps == 0)
+        return;
+    else if (t->ty == 1 && taps == 1)
+        tile_one_tap(tc, tv, narrow, p, t, x, acc);
+    else if (taps == 3)
+        tile_walk(tc, tv, narrow, 3, p, t, x, acc);
+    else if (taps == 5)
+        tile_walk(tc, tv, narrow, 5, p, t, x, acc);
+    else
+        tile_walk(tc, tv, narrow, 0, p, t, x, acc);
+}
+
 static inline __attribute__((always_inline)) void tile_body(const int tc, const int tv, const int narrow,
                                                             const struct plane *p, const struct tile *t)
 {
     vf acc[TILE_C][TILE_X];
     const float *x[TILE_X];
-    const size_t w_row = (size_t)(p->taps_x * tc), w_channel = (size_t)p->taps_y * w_row;
     UNROLL for (int v = 0; v < tv; v++) x[v] = t->x[v];
     /* Channels of y are far apart: too many ways for the processor to foresee. */
     UNROLL for (int c = 0; c < tc; c++) __builtin_prefetch(t->y[0] + (size_t)c * p->y_channel, 1);
@@ -70,20 +121,7 @@ static inline __attribute__((always_inline)) void tile_body(const int tc, const 
             UNROLL for (int v = 0; v < tv; v++) acc[c][v] = start;
         }
     }
-    if (p->taps_y == 1 && p->taps_x == 1) { /* one loop is enough */
-        const int channels = t->ty && t->t1 ? p->channels : 0;
-        const float *w = t->w;
-        for (size_t k = 0, at = 0; k < (size_t)channels; k++, at += p->x_channel, w += tc)
-            tile_tap(tc, tv, narrow, p, x, at, w, acc);
-    } else {
-        for (int k = 0; k < p->channels; k++)
-            for (int ty = 0; ty < t->ty; ty++) {
-                size_t at = (size_t)k * p->x_channel + (size_t)ty * p->x_row + (size_t)t->t0 * (size_t)p->lanes;
-                const float *w = t->w + (size_t)k * w_channel + (size_t)ty * w_row + (size_t)t->t0 * (size_t)tc;
-                for (int tx = t->t0; tx < t->t1; tx++, at += (size_t)p->lanes, w += tc)
-                    tile_tap(tc, tv, narrow, p, x, at, w, acc);
-            }
-    }
+    tile_taps(tc, tv, narrow, p, t, x, acc);
     float *y[TILE_X]; /* here, or the compiler reads them again after each store */
     const size_t y_channel = p->y_channel;
     const int pixels = p->pixels;
