@@ -4,7 +4,7 @@
 
 #define TILE_C 6
 #define TILE_X 4
-#define TILE_O 4
+#define TILE_O 5
 #define TILE_T 5
 #define SELECT
 #define SMALLER(name) name##_half_avx512

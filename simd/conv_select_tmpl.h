@@ -116,6 +116,20 @@ static select_weight_fn *select_weight_for(int kw, int tr, int to)
     return kw == 3 ? select_weight_3[tr - 1][to - 1] : select_weight_5[tr - 1][to - 1];
 }
 
+/* dy: planes of `positions` vectors, `channels` of them a group. */
+static void select_bias(int channels, size_t positions, struct cr_samples s, const float *dy, float *db)
+{
+    enum { SOME = 8 };
+    for (int o = 0; o < channels; o += SOME, dy += SOME * positions * VL) {
+        const int n = imin(SOME, channels - o);
+        float lane[SOME + 3][16];
+        for (int g = 0; g < cr_groups(s); g++)
+            bias_rows(n, positions, dy + (size_t)(g * channels) * positions * VL, positions * VL,
+                      &lane[0][g * VL % 16], g * VL >= 16);
+        for (int h = 0; h <= s.two; h++) block_trees(lane, n, s, h, db + h * channels + o);
+    }
+}
+
 static void select_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, struct halves h,
                                    float *dw, float *db, float *scratch)
 {
@@ -160,7 +174,7 @@ static void select_backward_weight(const struct cr_conv *c, struct cr_samples s,
                                  sum + a * taps, (size_t)taps);
                 }
             }
-    bias_gradient(c->out_c, 2 * cells, s, h.dy, db);
+    select_bias(c->out_c, 2 * cells, s, h.dy, db);
 }
 
 /* ---- by input */

@@ -62,11 +62,17 @@ WEIGHTS(1) WEIGHTS(2) WEIGHTS(3)
 #if TILE_O >= 4
 WEIGHTS(4)
 #endif
+#if TILE_O >= 5
+WEIGHTS(5)
+#endif
 
 static weight_fn *const weight_of[TILE_O][TILE_T] = { /* [channels - 1][taps - 1] */
     WEIGHT_ROW(1), WEIGHT_ROW(2), WEIGHT_ROW(3),
 #if TILE_O >= 4
     WEIGHT_ROW(4),
+#endif
+#if TILE_O >= 5
+    WEIGHT_ROW(5),
 #endif
 };
 
@@ -88,35 +94,22 @@ static void block_trees(float (*lane)[16], int n, struct cr_samples s, int h, fl
     trees((float(*)[16])(void *)&lane[0][8 * h], n, s.two || s.n <= 8, sum);
 }
 
-/* Does group g hold samples of the lanes from `slice` on? (Sample i of the block is on lane i mod 16.) */
-static int covers(int g, int lanes, int slice)
+/* The gradient by bias: carry chains on over `positions` of some channels. lane: (channel, 16). */
+static void bias_rows(int channels, size_t positions, const float *dy, size_t y_plane, float *lane, int go_on)
 {
-    const int base = g * lanes % 16;
-    return base <= slice && slice < base + lanes;
-}
-
-/* dy: planes of `plane` values a lane, `channels` of them a group. */
-static void bias_gradient(int channels, size_t plane, struct cr_samples s, const float *dy, float *db)
-{
-    const size_t lanes = (size_t)s.lanes;
     enum { CHAINS = 8 }; /* channels at once: as many independent chains as hide an addition's latency */
     for (int o = 0; o < channels; o += CHAINS) {
-        const int n = imin(CHAINS, channels - o);
-        float lane[CHAINS + 1][16] = { { 0 } };
-        for (int slice = 0; slice < 16; slice += VL) {
-            vf acc[CHAINS];
-            for (int i = 0; i < CHAINS; i++) acc[i] = vf_zero();
-            for (int g = 0; g < cr_groups(s); g++) {
-                if (!covers(g, s.lanes, slice)) continue;
-                const float *from = dy + ((size_t)g * (size_t)channels + (size_t)o) * plane * lanes;
-                from += slice - g * s.lanes % 16;
-                for (size_t p = 0; p < plane; p++, from += lanes)
-                    UNROLL for (int i = 0; i < CHAINS; i++)
-                        acc[i] = vf_add(acc[i], vf_load(from + (size_t)(i < n ? i : 0) * plane * lanes));
-            }
-            for (int i = 0; i < CHAINS; i++) vf_store(&lane[i][slice], acc[i]);
+        vf acc[CHAINS];
+        const float *from[CHAINS];
+        UNROLL for (int i = 0; i < CHAINS; i++)
+        {
+            const int k = imin(o + i, channels - 1);
+            from[i] = dy + (size_t)k * y_plane;
+            acc[i] = go_on ? vf_load(lane + k * 16) : vf_zero();
         }
-        for (int h = 0; h <= s.two; h++) block_trees(lane, n, s, h, db + h * channels + o);
+        for (size_t p = 0; p < positions * VL; p += VL)
+            UNROLL for (int i = 0; i < CHAINS; i++) acc[i] = vf_add(acc[i], vf_load(from[i] + p));
+        UNROLL for (int i = 0; i < CHAINS; i++) vf_store(lane + imin(o + i, channels - 1) * 16, acc[i]);
     }
 }
 

@@ -51,7 +51,8 @@ static inline size_t next_tap(struct tap *t, const struct weighing *m)
 /* In which order tiles and rows of outputs pass by. */
 struct weight_order {
     int slab;         /* rows of outputs at a time */
-    int o_lot, t_lot; /* tiles that take turns at each slab; their chains wait in scratch */
+    int turn;         /* tiles of output channels whose rows of dy stay near while the lot's taps pass by */
+    int o_lot, t_lot; /* tiles whose chains wait in scratch for the next slab; o_lot: whole turns */
 };
 
 /* Planes of x that a tile reads, at most. */
@@ -61,52 +62,63 @@ static int planes_of_tile(const struct weighing *m)
     return imin(m->c->in_c, (TILE_T + 2 * area - 2) / area);
 }
 
-#if VL < 16
-/* What a lot reads of a slab, and x of one tile, stay in the nearest cache while all taps pass by: tiles are small, so
- * they read often. Channels enough that x, which comes from farther away, is worth its way. */
+/* What a turn reads of a slab, and x of one tile, stay in the nearest cache while the taps pass by. A turn has channels
+ * enough that x, which comes from farther away, is worth its way. */
 static struct weight_order weight_order(const struct weighing *m)
 {
-    enum { NEAREST = CR_CONV_ROWS, REACH = 24 }; /* floats: all of a cache of 32 KB; channels x taps to a pixel of x */
+    enum {
+        NEAREST = VL < 16 ? CR_CONV_ROWS : 14 * 1024, /* floats: a cache of 32 KB; a little more than one of 48 KB */
+        REACH = VL < 16 ? 24 : 12                     /* channels x taps to a pixel of x */
+    };
     const struct cr_conv *c = m->c;
     struct weight_order r = { 0 };
     const int phases_y = imin(c->stride, c->kh), phases_x = imin(c->stride, c->kw); /* that have taps */
-    r.o_lot = imin(m->o_tiles, tiles(REACH * phases_y * phases_x, TILE_O * c->kh * c->kw));
+    r.turn = imin(m->o_tiles, tiles(REACH * phases_y * phases_x, TILE_O * c->kh * c->kw));
     const int x_row = planes_of_tile(m) * phases_x * m->x_phase * VL, halo = (c->kh - phases_y) * x_row;
-    const int rows = (NEAREST - halo) / (r.o_lot * TILE_O * c->out_w * VL + phases_y * x_row);
+    const int rows = (NEAREST - halo) / (r.turn * TILE_O * c->out_w * VL + phases_y * x_row);
     r.slab = tiles(c->out_h, tiles(c->out_h, imin(imax(1, rows), c->out_h)));
-    r.t_lot = imin(m->t_tiles, imax(1, CR_CONV_CHAINS / (r.o_lot * TILE_O * TILE_T * 16)));
+
+    /* x passes by once for each lot of channels, dy once for each lot of taps: the least in all where a lot's channels
+     * are to its taps as a plane of x is to those of dy under a window; */
+    enum { ROOM = CR_CONV_CHAINS / 16 }; /* chains */
+    const size_t turn = (size_t)(r.turn * TILE_O), seen = (size_t)(c->kh * c->kw * c->out_h * c->out_w * VL);
+    r.o_lot = r.turn;
+    for (size_t n = turn; n * n * seen < ROOM * m->x_plane; n += turn) r.o_lot += r.turn;
+    /* more channels where there are few taps, and the other way round. */
+    r.o_lot = imin(m->o_tiles, imax(r.o_lot, ROOM / (m->taps * TILE_O) / r.turn * r.turn));
+    r.t_lot = imin(m->t_tiles, imax(1, ROOM / (r.o_lot * TILE_O * TILE_T)));
     return r;
 }
-#else
-static struct weight_order weight_order(const struct weighing *m)
-{
-    enum { NEAREST = 6 * 1024, NEAR = 64 * 1024 }; /* floats: parts of caches of 32 KB and of 1 MB */
-    const struct cr_conv *c = m->c;
-    const size_t planes = (size_t)planes_of_tile(m);
-    struct weight_order r = { .slab = c->out_h, .t_lot = 1 };
-    if (planes * m->x_plane > 3 * m->y_plane) {
-        /* Taps that share little of x: it shall stay in the nearest cache while the channel tiles of a lot pass by. */
-        const int rows = ((int)(NEAREST / (planes * m->x_row)) - c->kh + c->stride) / c->stride;
-        r.slab = imin(imax(1, rows), c->out_h);
-    }
-    /* What the lot reads of dy stays in the next cache while all taps pass by; */
-    r.o_lot = imax(1, (int)(NEAR / ((size_t)(TILE_O * cr_groups(m->s)) * m->y_plane)));
-    if (r.slab == c->out_h || r.o_lot >= imin(4, m->o_tiles)) return r;
-    /* or, where that would be a few channels only, a slab of it with the chains of all taps. */
-    const int per_channel = 16 * m->taps + m->s.lanes * c->out_w * r.slab;
-    return (struct weight_order){ r.slab, imax(1, CR_CONV_CHAINS / per_channel / TILE_O), m->t_tiles };
-}
-#endif
 
-/* A lot: output channels in tiles from o on, taps in tiles from t on. tap: the first one. */
+/* A lot, or a turn of it: output channels in tiles from o on, taps in tiles from t on. */
 struct weight_lot {
+    int o_tile, o_tiles, t_tile, t_tiles;
     struct part o, t;
-    int o_tiles, t_tiles, channels;
-    struct tap tap;
+    int channels, taps;
+    struct tap tap; /* the first one */
 };
 
-/* Carry the lot's chains on over rows begin..end-1 of a group's slice. x, dy: of the first row; dy of the lot's first
- * channel, y_plane floats a channel. lane: (o tile within the t tile ..., 16), where each tile's chains are. */
+/* From tiles o_tile and t_tile on, at most o_tiles and t_tiles. */
+static struct weight_lot lot_of(const struct weighing *m, int o_tile, int o_tiles, int t_tile, int t_tiles)
+{
+    struct weight_lot lot = {
+        .o_tile = o_tile, .o_tiles = imin(o_tiles, m->o_tiles - o_tile), .o = part_of(m->c->out_c, m->o_tiles, o_tile),
+        .t_tile = t_tile, .t_tiles = imin(t_tiles, m->t_tiles - t_tile), .t = part_of(m->taps, m->t_tiles, t_tile),
+    };
+    lot.channels = share(m->c->out_c, o_tile + lot.o_tiles, m->o_tiles) - lot.o.begin;
+    lot.taps = share(m->taps, t_tile + lot.t_tiles, m->t_tiles) - lot.t.begin;
+    lot.tap = tap_of(m->c, lot.t.begin);
+    return lot;
+}
+
+/* The turn that begins at the lot's tile i, of at most `most` tiles. */
+static struct weight_lot turn_of(const struct weighing *m, const struct weight_lot *lot, int i, int most)
+{
+    return lot_of(m, lot->o_tile + i, imin(most, lot->o_tiles - i), lot->t_tile, lot->t_tiles);
+}
+
+/* Carry a turn's chains on over some rows of a group's slice. x, dy: of the first row; dy of the first channel, y_plane
+ * floats a channel. lane: (o tile within the t tile ..., 16), where each tile's chains are. */
 static void weigh_rows(const struct weighing *m, const struct weight_lot *lot, int rows, const float *x,
                        const float *dy, size_t y_plane, float *lane, int go_on)
 {
@@ -134,7 +146,7 @@ static void weigh_rows(const struct weighing *m, const struct weight_lot *lot, i
     }
 }
 
-/* The lot's chains are complete. */
+/* A turn's chains are complete. */
 static void put_weights(const struct weighing *m, const struct weight_lot *lot, float *lane, float *dw)
 {
     float sum[TILE_O * TILE_T];
@@ -159,29 +171,49 @@ static void take_slice(size_t channels, size_t positions, size_t lanes, const fl
         for (size_t p = 0; p < positions; p++) vf_store(to + p * VL, vf_load(from + p * lanes));
 }
 
-/* space: for a slab of dy, then for chains. */
-static void weigh_lot(const struct weighing *m, int slab, const struct weight_lot *lot, float *dw, float *space)
+/* A lot; `turn` tiles of output channels and `slab` rows at a time. space: for a turn's rows of dy, for chains of bias
+ * and of weights. */
+static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, int turn, int slab, float *dw, float *db,
+                      float *space)
 {
     const struct cr_conv *c = m->c;
     const size_t lanes = (size_t)m->s.lanes, row = (size_t)c->out_w * lanes;
-    const size_t to_plane = apart((size_t)(slab * c->out_w) * VL);
-    float *const lane = m->slices > 1 ? space + (size_t)lot->channels * to_plane : space;
+    const size_t copied = m->slices > 1 ? apart((size_t)(slab * c->out_w) * VL) : 0; /* floats a channel */
+    const int with_bias = lot->t_tile == 0;
+    float *const bias = space + (size_t)(turn * TILE_O) * copied;
+    float *const weights = bias + (lot->channels + 3) * 16; /* a tree takes four */
     for (int i = 0; i < cr_groups(m->s) * m->slices; i++) {
         const int g = i / m->slices, slice = i % m->slices, at = (g * m->s.lanes + slice * VL) % 16;
         const float *const x = m->x + (size_t)(i * c->in_c) * m->x_plane;
-        const float *const dy = m->dy + (size_t)(g * c->out_c + lot->o.begin) * m->y_plane + (size_t)(slice * VL);
+        const float *const dy = m->dy + (size_t)(g * c->out_c) * m->y_plane + (size_t)(slice * VL);
         for (int begin = 0; begin < c->out_h; begin += slab) {
-            const int rows = imin(slab, c->out_h - begin);
-            const float *from = dy + (size_t)begin * row;
-            if (m->slices > 1) {
-                take_slice((size_t)lot->channels, (size_t)(rows * c->out_w), lanes, from, m->y_plane, space, to_plane);
-                from = space;
+            const int rows = imin(slab, c->out_h - begin), go_on = begin > 0 || g * m->s.lanes >= 16;
+            const size_t positions = (size_t)(rows * c->out_w);
+            float *b = bias + at, *w = weights + at;
+            for (int tile = 0; tile < lot->o_tiles; tile += turn) {
+                const struct weight_lot part = turn_of(m, lot, tile, turn);
+                const float *from = dy + (size_t)part.o.begin * m->y_plane + (size_t)begin * row;
+                size_t plane = m->y_plane;
+                if (copied) {
+                    take_slice((size_t)part.channels, positions, lanes, from, plane, space, copied);
+                    from = space;
+                    plane = copied;
+                }
+                weigh_rows(m, &part, rows, x + (size_t)(begin * c->stride) * m->x_row, from, plane, w, go_on);
+                if (with_bias) bias_rows(part.channels, positions, from, plane, b, go_on);
+                w += part.channels * part.taps * 16;
+                b += part.channels * 16;
             }
-            weigh_rows(m, lot, rows, x + (size_t)(begin * c->stride) * m->x_row, from,
-                       m->slices > 1 ? to_plane : m->y_plane, lane + at, begin > 0 || g * m->s.lanes >= 16);
         }
     }
-    put_weights(m, lot, lane, dw);
+    float *w = weights;
+    for (int tile = 0; tile < lot->o_tiles; tile += turn) {
+        const struct weight_lot part = turn_of(m, lot, tile, turn);
+        put_weights(m, &part, w, dw);
+        w += part.channels * part.taps * 16;
+    }
+    for (int h = 0; h <= m->s.two && with_bias; h++)
+        block_trees((float(*)[16])(void *)bias, lot->channels, m->s, h, db + h * c->out_c + lot->o.begin);
 }
 
 /* x as weighing wants it. */
@@ -215,17 +247,11 @@ static void lanes_backward_weight(const struct cr_conv *c, struct cr_samples s, 
         scratch += (size_t)(cr_groups(s) * m.slices * c->in_c) * m.x_plane;
     }
     const struct weight_order r = weight_order(&m);
-    for (int i = 0; i < m.o_tiles; i += r.o_lot) {
-        struct weight_lot lot = { .o = part_of(c->out_c, m.o_tiles, i), .o_tiles = imin(r.o_lot, m.o_tiles - i) };
-        lot.channels = part_of(c->out_c, m.o_tiles, i + lot.o_tiles).begin - lot.o.begin;
-        for (int k = 0; k < m.t_tiles; k += r.t_lot) {
-            lot.t = part_of(m.taps, m.t_tiles, k);
-            lot.t_tiles = imin(r.t_lot, m.t_tiles - k);
-            lot.tap = tap_of(c, lot.t.begin);
-            weigh_lot(&m, r.slab, &lot, dw, scratch);
+    for (int o = 0; o < m.o_tiles; o += r.o_lot)
+        for (int t = 0; t < m.t_tiles; t += r.t_lot) {
+            const struct weight_lot lot = lot_of(&m, o, r.o_lot, t, r.t_lot);
+            weigh_lot(&m, &lot, r.turn, r.slab, dw, db, scratch);
         }
-    }
-    bias_gradient(c->out_c, plane, s, dy, db);
 }
 
 #endif

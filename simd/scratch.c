@@ -42,13 +42,14 @@ static size_t spikes(size_t positions)
     return 2 * lines(positions + LINE);
 }
 
-/* By weight: the chains of all taps of some channels or of a few taps of all, and as many as a tree takes too many. */
+/* By weight: as many chains as may wait, or a few taps of all channels; those of the bias; and as many as a tree takes
+ * too many. */
 static size_t chains(const struct cr_conv *c)
 {
-    enum { CHANNELS = 4, TAPS = 5 }; /* the largest tile */
+    enum { TAPS = 5, TREE = 3 }; /* of the largest tile */
     const size_t taps = (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw, all = (size_t)c->out_c;
-    const size_t some = larger(CHANNELS, CR_CONV_CHAINS / (taps * LINE));
-    return larger((some < all ? some : all) * taps, all * TAPS) * LINE + 3 * LINE;
+    const size_t every = all * taps * LINE, few = all * TAPS * LINE;
+    return larger(every < CR_CONV_CHAINS ? every : CR_CONV_CHAINS, few) + (all + 2 * TREE) * LINE;
 }
 
 size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
