@@ -156,6 +156,8 @@ static void put_weights(const struct weighing *m, const struct weight_lot *lot, 
         for (int i = 0; i < lot->o_tiles; i++, lane += o.size * t.size * 16, next_part(&o))
             for (int h = 0; h <= m->s.two; h++) {
                 float *const to = dw + (size_t)((h * m->c->out_c + o.begin) * m->taps + t.begin);
+                /* Rows of dw are far apart, and too many for the processor to foresee. */
+                for (int a = 0; a < o.size; a++) __builtin_prefetch(to + a * m->taps + 32, 1);
                 block_trees((float(*)[16])(void *)lane, o.size * t.size, m->s, h, sum);
                 for (int a = 0; a < o.size; a++)
                     for (int b = 0; b < t.size; b++) to[(size_t)(a * m->taps + b)] = sum[a * t.size + b];
