@@ -133,30 +133,53 @@ static struct portion portion_of(const struct plane *p)
     return r;
 }
 
-/* The whole walk: slab by slab of rows. p->x and p->x_channel are set here: x (channels, height, width) is copied to
- * `space`, with zeros beside the rows and channels well apart. begin: column of pixel 0's first tap in such a row. */
-static void run_slabs(const struct plane *p, struct border z, int width, int begin, const float *x, float *space)
+/* Rows of x under rows row..end-1 of some planes of outputs. */
+struct reach {
+    int low, high;
+};
+
+static struct reach reach_of(const struct plane *p, int planes, int row, int end)
+{
+    struct reach r = { p->height, 0 };
+    for (int i = 0; i < planes; i++) {
+        if (row >= p[i].rows) continue;
+        r.low = imin(r.low, imax(0, p[i].top + row * p[i].top_step));
+        r.high = imax(r.high, p[i].top + (imin(end, p[i].rows) - 1) * p[i].top_step + p[i].taps_y);
+    }
+    r.high = imax(r.low, imin(r.high, p->height));
+    return r;
+}
+
+/* The whole walk: slab by slab of rows. The planes of outputs differ in rows, taps and y, the first has the most
+ * taps. x_channel is set here: x (channels, height, width) is copied to `space`, with zeros beside the rows and channels
+ * well apart; p->x is where pixel 0's first tap is in such a copy. */
+static void run_slabs(const struct plane *p, int planes, struct border z, int width, const float *x, float *space)
 {
     const struct portion some = portion_of(p);
     const int count = tile_count(p->outputs);
     const size_t plane = (size_t)(p->height * width) * (size_t)p->lanes;
-    for (int row = 0; row < p->rows; row += some.rows) {
-        const int end = imin(row + some.rows, p->rows);
-        const int low = imin(imax(0, p->top + row * p->top_step), p->height);
-        const int high = imax(low, imin(p->height, p->top + (end - 1) * p->top_step + p->taps_y));
-        struct plane q = *p;
-        q.x = space + (size_t)begin * (size_t)p->lanes;
-        q.x_channel = apart((size_t)(high - low) * p->x_row);
-        q.top = p->top - low;
-        q.height = high - low;
+    int rows = 0;
+    for (int i = 0; i < planes; i++) rows = imax(rows, p[i].rows);
+    for (int row = 0; row < rows; row += some.rows) {
+        const int end = imin(row + some.rows, rows);
+        const struct reach r = reach_of(p, planes, row, end);
+        const size_t x_channel = apart((size_t)(r.high - r.low) * p->x_row);
         for (int k = 0; k < p->channels; k += some.channels) {
-            q.channels = imin(some.channels, p->channels - k);
-            q.first_tap = k * p->taps_y * p->taps_x;
-            q.go_on = k > 0;
-            copy_bordered((size_t)q.channels, high - low, width, p->lanes, z,
-                          x + (size_t)k * plane + (size_t)(low * width) * (size_t)p->lanes, plane, space, q.x_channel);
-            for (int tile = 0; tile < count; tile += some.lot)
-                run_plane(&q, (struct lot){ part_of(p->outputs, count, tile), imin(some.lot, count - tile) }, row, end);
+            const int channels = imin(some.channels, p->channels - k);
+            copy_bordered((size_t)channels, r.high - r.low, width, p->lanes, z,
+                          x + (size_t)k * plane + (size_t)(r.low * width) * (size_t)p->lanes, plane, space, x_channel);
+            for (int i = 0; i < planes; i++) {
+                struct plane q = p[i];
+                q.x_channel = x_channel;
+                q.top -= r.low;
+                q.height = r.high - r.low;
+                q.channels = channels;
+                q.first_tap = k * q.taps_y * q.taps_x;
+                q.go_on = k > 0;
+                for (int tile = 0; tile < count; tile += some.lot)
+                    run_plane(&q, (struct lot){ part_of(q.outputs, count, tile), imin(some.lot, count - tile) }, row,
+                              imin(end, q.rows));
+            }
         }
     }
 }
@@ -198,7 +221,7 @@ static void rows_forward(const struct cr_conv *c, struct cr_samples s, const flo
     pack_forward(c, TILE_C, w, packed);
     for (int g = 0; g < cr_groups(s); g++, x += x_group, y += (size_t)c->out_c * y_plane) {
         const struct plane p = {
-            .lanes = s.lanes, .pixels = c->out_w, .rows = c->out_h,
+            .lanes = s.lanes, .pixels = c->out_w, .rows = c->out_h, .x = bordered,
             .x_row = width * lanes, .x_step = (size_t)c->stride * lanes,
             .channels = c->in_c, .taps_y = c->kh, .taps_x = c->kw,
             .top = -c->pad, .top_step = c->stride, .height = c->in_h,
@@ -206,7 +229,7 @@ static void rows_forward(const struct cr_conv *c, struct cr_samples s, const flo
             .outputs = c->out_c, .w = packed, .w_output = (size_t)(c->in_c * c->kh * c->kw),
             .y = y, .y_channel = y_plane, .y_row = (size_t)c->out_w * lanes, .y_step = lanes, .bias = b,
         };
-        run_slabs(&p, (struct border){ .left = c->pad, .right = c->pad }, c->in_w, 0, x, bordered);
+        run_slabs(&p, 1, (struct border){ .left = c->pad, .right = c->pad }, c->in_w, x, bordered);
     }
 }
 
@@ -244,34 +267,53 @@ static void pack_backward(const struct cr_conv *c, int py, int px, int ny, int n
     }
 }
 
+/* The pixels of phase (py, px), which have weights of their own. left: zeros beside a row of dy. */
+static struct plane plane_of_phase(const struct cr_conv *c, struct cr_samples s, int py, int px, int left, size_t width,
+                                   const float *packed, const float *bordered, float *dx)
+{
+    const size_t lanes = (size_t)s.lanes;
+    const struct phase fy = phase_of(py, c->kh, c->stride, c->pad, c->in_h);
+    const struct phase fx = phase_of(px, c->kw, c->stride, c->pad, c->in_w);
+    const int begin = left + fx.q - imax(0, fx.taps - 1); /* column of pixel 0 under tx = 0 */
+    return (struct plane){
+        .lanes = s.lanes, .pixels = fx.count, .rows = fy.count,
+        .x = bordered + (size_t)begin * lanes, .x_row = width * lanes, .x_step = lanes,
+        .channels = c->out_c, .taps_y = fy.taps, .taps_x = fx.taps,
+        .top = fy.q - (fy.taps - 1), .top_step = 1, .height = c->out_h,
+        .first = left - begin, .last = left - begin + c->out_w - 1, .step_px = 1,
+        .outputs = c->in_c, .w = packed, .w_output = (size_t)(c->out_c * fy.taps * fx.taps),
+        .y = dx + (size_t)(fy.begin * c->in_w + fx.begin) * lanes,
+        .y_channel = (size_t)c->in_h * (size_t)c->in_w * lanes, .y_row = (size_t)(c->stride * c->in_w) * lanes,
+        .y_step = (size_t)c->stride * lanes, .bias = NULL,
+    };
+}
+
 static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
                                 float *dx, float *scratch)
 {
-    const size_t lanes = (size_t)s.lanes;
-    const size_t x_plane = (size_t)c->in_h * (size_t)c->in_w * lanes;
-    const size_t y_group = (size_t)c->out_c * (size_t)c->out_h * (size_t)c->out_w * lanes;
+    enum { TOGETHER = 4 }; /* phases: those of stride 2 */
+    const size_t x_group = (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w * (size_t)s.lanes;
+    const size_t y_group = (size_t)c->out_c * (size_t)c->out_h * (size_t)c->out_w * (size_t)s.lanes;
     const int left = (c->kw - 1) / c->stride, right = imax(0, (c->in_w - 1 + c->pad) / c->stride - (c->out_w - 1));
     const size_t width = (size_t)(left + c->out_w + right);
-    float *const packed = scratch, *const bordered = packed + packed_size(c);
+    float *const bordered = scratch + packed_size(c);
+    const int phases = c->stride * c->stride;
 
-    for (int i = 0; i < c->stride * c->stride; i++) {
-        const int py = i / c->stride, px = i % c->stride;
-        const struct phase fy = phase_of(py, c->kh, c->stride, c->pad, c->in_h);
-        const struct phase fx = phase_of(px, c->kw, c->stride, c->pad, c->in_w);
-        pack_backward(c, py, px, fy.taps, fx.taps, w, packed);
-        const int begin = left + fx.q - imax(0, fx.taps - 1); /* column of pixel 0 under tx = 0 */
-        struct plane p = {
-            .lanes = s.lanes, .pixels = fx.count, .rows = fy.count, .x_row = width * lanes, .x_step = lanes,
-            .channels = c->out_c, .taps_y = fy.taps, .taps_x = fx.taps,
-            .top = fy.q - (fy.taps - 1), .top_step = 1, .height = c->out_h,
-            .first = left - begin, .last = left - begin + c->out_w - 1, .step_px = 1,
-            .outputs = c->in_c, .w = packed, .w_output = (size_t)(c->out_c * fy.taps * fx.taps),
-            .y = dx + (size_t)(fy.begin * c->in_w + fx.begin) * lanes, .y_channel = x_plane,
-            .y_row = (size_t)(c->stride * c->in_w) * lanes, .y_step = (size_t)c->stride * lanes, .bias = NULL,
-        };
-        for (int g = 0; g < cr_groups(s); g++, p.y += (size_t)c->in_c * x_plane)
-            run_slabs(&p, (struct border){ .left = left, .right = right }, c->out_w, begin, dy + (size_t)g * y_group,
+    for (int first = 0, planes; first < phases; first += planes) {
+        struct plane p[TOGETHER];
+        float *packed = scratch;
+        planes = imin(TOGETHER, phases - first);
+        for (int i = 0; i < planes; i++) {
+            const int py = (first + i) / c->stride, px = (first + i) % c->stride;
+            p[i] = plane_of_phase(c, s, py, px, left, width, packed, bordered, dx);
+            pack_backward(c, py, px, p[i].taps_y, p[i].taps_x, w, packed);
+            packed += (size_t)c->in_c * p[i].w_output;
+        }
+        for (int g = 0; g < cr_groups(s); g++) {
+            run_slabs(p, planes, (struct border){ .left = left, .right = right }, c->out_w, dy + (size_t)g * y_group,
                       bordered);
+            for (int i = 0; i < planes; i++) p[i].y += x_group;
+        }
     }
 }
 
