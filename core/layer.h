@@ -24,10 +24,19 @@ struct cr_pass {
     float *scratch;
 };
 
+/* One sample's gradient by weight as what it is the outer product of, (out, in), not yet multiplied. */
+struct cr_outer {
+    int in, out;
+    const float *x; /* NULL: there is none */
+    float *dy;
+    float scale;
+};
+
 /* Where a layer's gradients go, weights first, then biases, when it rounds them itself: cr_round_fn, simd/kernels.h. */
 struct cr_rounding {
     float scale[2];
     uint32_t *sum[2];
+    struct cr_outer *outer; /* not NULL: the weights' go here, and not into sum[0]; dy is room for a copy */
     int add;
     uint32_t max[2]; /* out */
 };

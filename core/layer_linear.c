@@ -1,4 +1,6 @@
 /* Fully connected layer with bias; a picture is taken as a vector in (channel, y, x) order. */
+#include <string.h>
+
 #include "core/layer.h"
 
 static int shape(struct cr_layer *l, const struct cr_layer_args *a, char why[160])
@@ -45,7 +47,13 @@ static void backward_rounded(const struct cr_layer *l, const struct cr_pass *p, 
 {
     const int in = l->conv.in_c, out = l->conv.out_c;
     const struct cr_kernels *const k = p->kernels;
-    r->max[0] = k->round_outer(in, out, p->x, p->dy, r->scale[0], r->sum[0], r->add);
+    if (r->outer) {
+        memcpy(r->outer->dy, p->dy, (size_t)out * sizeof *p->dy);
+        *r->outer = (struct cr_outer){ in, out, p->x, r->outer->dy, r->scale[0] };
+        r->max[0] = k->greatest_outer(in, out, p->x, p->dy);
+    } else {
+        r->max[0] = k->round_outer(in, out, p->x, p->dy, r->scale[0], r->sum[0], r->add);
+    }
     r->max[1] = k->round((size_t)out, p->dy, r->scale[1], r->sum[1], r->add);
     if (p->dx) k->linear.backward_input(in, out, p->samples, p->dy, p->w, p->dx);
 }

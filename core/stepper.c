@@ -49,6 +49,8 @@ int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
         return cr_fail(e, CR_E_NOMEM, "out of memory: %d threads need %zu MB each; use fewer with -t", threads,
                        cr_worker_size(s->net, s->kernels, (int)s->plan->block, 1) >> 20);
     }
+    /* Ranks add their integers, so these must be made; one sample alone needs them for the update only. */
+    s->worker[0]->factors = s->plan->batch == 1 && !s->comm && s->worker[0]->outer;
     if (!s->profile) return 0;
     CR_TRY(cr_profile_begin(s->profile, s->net, s->threads, e));
     for (int t = 0; t < s->threads; t++) s->worker[t]->profile = s->profile->thread[t];
@@ -185,7 +187,8 @@ static enum verdict judge(const struct cr_stepper *s, const struct cr_round *r)
     return v;
 }
 
-/* Sums are in `sum`; update the parameters from..to, tensor by tensor since each has its own scale. */
+/* Sums are in `sum`, or factors with the only worker; update the parameters from..to, tensor by tensor since each has
+ * its own scale. */
 static void update(struct cr_stepper *s, const struct cr_round *r, const uint32_t *sum, size_t from, size_t to)
 {
     const struct cr_train_options *o = s->options;
@@ -198,8 +201,12 @@ static void update(struct cr_stepper *s, const struct cr_round *r, const uint32_
             .unscale = cr_scale_power(-r->shift[i]), .inv_n = 1.0f / (float)r->step.count, .lr = r->rate,
             .momentum = (float)o->momentum, .weight_decay = (float)o->weight_decay, .nesterov = o->nesterov,
         };
-        s->kernels->sgd(hi - lo, sum + lo, &sgd, s->state->params + lo,
-                        s->state->momentum ? s->state->momentum + lo : NULL);
+        float *const w = s->state->params + lo, *const v = s->state->momentum ? s->state->momentum + lo : NULL;
+        const struct cr_outer *const outer = s->worker[0]->factors ? &s->worker[0]->outer[i] : NULL;
+        if (outer && outer->x)
+            s->kernels->sgd_outer(outer->in, outer->out, outer->x, outer->dy, outer->scale, &sgd, w, v);
+        else
+            s->kernels->sgd(hi - lo, sum + lo, &sgd, w, v);
     }
 }
 

@@ -67,6 +67,13 @@ static void lay_out(struct cursor *c, struct cr_worker *w, int training)
     w->db = take(c, biases * (size_t)(1 + s.two), sizeof *w->db);
     w->sum = take(c, net->params, sizeof *w->sum);
     w->max = take(c, (size_t)net->tensors, sizeof *w->max);
+    if (w->block == 1) w->outer = take(c, (size_t)net->tensors, sizeof *w->outer);
+    for (int i = 0; i < net->layers && w->block == 1; i++) {
+        const struct cr_layer *l = &net->layer[i];
+        if (!l->type->backward_rounded) continue;
+        float *const dy = take(c, l->biases, sizeof *dy);
+        if (w->outer) w->outer[l->tensor].dy = dy;
+    }
     w->scale = take(c, (size_t)net->tensors, sizeof *w->scale);
 }
 
@@ -194,7 +201,7 @@ static void collect(struct cr_worker *w, int tensor, const float *gradient, cons
 /* Backward of a layer that rounds its gradients itself. */
 static void backward_rounded(struct cr_worker *w, const struct cr_layer *l, const struct cr_pass *p, const int *shift)
 {
-    struct cr_rounding r = { .add = w->blocks > 0 };
+    struct cr_rounding r = { .add = w->blocks > 0, .outer = w->factors ? &w->outer[l->tensor] : NULL };
     for (int i = 0; i < 2; i++) {
         r.scale[i] = cr_scale_power(shift[l->tensor + i]);
         r.sum[i] = w->sum + w->net->tensor[l->tensor + i].at;

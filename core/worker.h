@@ -18,6 +18,7 @@ struct cr_worker {
     int block, lanes;
     int two;                 /* takes two full blocks at once, if asked to */
     int apart;               /* no two layers in one go: every activation can be looked at */
+    int factors;             /* a step is one block of one sample, and its outer products wait in `outer` */
     struct cr_samples samples; /* of the block in work */
     const uint8_t **image;   /* (block), of two (2, block) */
     uint8_t *label;          /* the same */
@@ -30,6 +31,7 @@ struct cr_worker {
     /* training only */
     uint32_t *sum;           /* (params) rounded gradients of this step's blocks */
     uint32_t *max;           /* (tensors) greatest |bits| of this step's blocks */
+    struct cr_outer *outer;  /* (tensors) of blocks of one: what `sum` would hold, until the next step; NULL if larger */
     int32_t *scale;          /* (tensors) this thread's copy of E */
     int blocks;              /* done in this step */
     int64_t loss_sum;        /* of this step, units of 2^-24 */

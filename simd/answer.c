@@ -180,6 +180,9 @@ static void check_step(struct bench *t)
     t->k->sgd(n, q, &sgd, t->w, t->in);
     hash_words(t, t->w, n);
     hash_words(t, t->in, n);
+    t->k->sgd_outer(FEATURES, CLASSES, t->gradient, t->b, 0x1p20f, &sgd, t->w, t->in);
+    hash_words(t, t->w, FEATURES * CLASSES);
+    hash_words(t, t->in, FEATURES * CLASSES);
 }
 
 int cr_kernels_answer(const struct cr_kernels *k, uint64_t *hash, struct cr_error *e)

@@ -9,7 +9,7 @@
 #include "simd/kernels.h"
 
 /* What every instruction set gives under CR_NUMERICS 1. */
-#define CR_KERNELS_ANSWER 0x5de5f3eb4d0a8074u
+#define CR_KERNELS_ANSWER 0x521dc9353baffb19u
 
 /* A hash of what all kernels of *k give for small fixed inputs. -CR_E_NOMEM. */
 int cr_kernels_answer(const struct cr_kernels *k, uint64_t *hash, struct cr_error *e);

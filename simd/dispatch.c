@@ -15,8 +15,8 @@
         .maxpool = cr_maxpool_##suffix, .avgpool = cr_avgpool_##suffix, .tanh = cr_tanh_##suffix,                      \
         .relu = cr_relu_##suffix, .sigmoid = cr_sigmoid_##suffix, .softmax = cr_softmax_##suffix,                      \
         .load = cr_load_##suffix, .sum_bytes = cr_sum_bytes_##suffix, .round = cr_round_##suffix,                      \
-        .round_outer = cr_round_outer_##suffix, .sum = cr_sum_##suffix, .sgd = cr_sgd_##suffix,          \
-        .peak = cr_peak_##suffix,                                                                                      \
+        .round_outer = cr_round_outer_##suffix, .greatest_outer = cr_greatest_outer_##suffix,                          \
+        .sum = cr_sum_##suffix, .sgd = cr_sgd_##suffix, .sgd_outer = cr_sgd_outer_##suffix, .peak = cr_peak_##suffix,  \
     }
 
 void cr_kernels_fill(struct cr_kernels *t, unsigned flags)

@@ -49,14 +49,28 @@ static float greatest_of(size_t n, const float *v)
     return f;
 }
 
+/* Products of one vector as integers. */
+static inline vi outer_of(const float *x, vf dy, vf scale, int n)
+{
+    return vf_to_i(vf_mul(vf_mul(vf_load_n(x, n), dy), scale));
+}
+
 static inline void outer_step(const float *x, vf dy, vf scale, uint32_t *q, int add, int n)
 {
-    vi r = vf_to_i(vf_mul(vf_mul(vf_load_n(x, n), dy), scale));
+    vi r = outer_of(x, dy, scale, n);
     if (add) r = vi_add(r, vi_load_n(q, n));
     vi_store_n(q, r, n);
 }
 
 /* Rounding is monotone, so the greatest product is that of the greatest factors. */
+uint32_t ISA(cr_greatest_outer)(int in, int out, const float *x, const float *dy)
+{
+    const float most = greatest_of((size_t)in, x) * greatest_of((size_t)out, dy);
+    uint32_t bits;
+    memcpy(&bits, &most, sizeof bits);
+    return bits & 0x7fffffff; /* a NaN made here may have a sign */
+}
+
 uint32_t ISA(cr_round_outer)(int in, int out, const float *x, const float *dy, float scale, uint32_t *q, int add)
 {
     const int whole = in / VL * VL;
@@ -70,10 +84,7 @@ uint32_t ISA(cr_round_outer)(int in, int out, const float *x, const float *dy, f
             for (int i = 0; i < whole; i += VL) outer_step(x + i, d, s, q + i, 0, VL);
         if (whole < in) outer_step(x + whole, d, s, q + whole, add, in - whole);
     }
-    const float most = greatest_of((size_t)in, x) * greatest_of((size_t)out, dy);
-    uint32_t bits;
-    memcpy(&bits, &most, sizeof bits);
-    return bits & 0x7fffffff; /* a NaN made here may have a sign */
+    return ISA(cr_greatest_outer)(in, out, x, dy);
 }
 
 static inline void sum_step(size_t i, int parts, uint32_t *const *part, uint32_t *sum, int n)
@@ -95,11 +106,11 @@ void ISA(cr_sum)(size_t from, size_t to, int parts, uint32_t *const *part, uint3
 static inline vf flush(vf a) { return vf_select(vf_gt(vf_set1(0x1p-100f), vf_abs(a)), vf_zero(), a); }
 
 /* The roundings in the order that kernels.h states. */
-static inline void sgd_step(const uint32_t *q, const struct cr_sgd *o, float *w, float *v, int n)
+static inline void sgd_step(vi q, const struct cr_sgd *o, float *w, float *v, int n)
 {
     const vf momentum = vf_set1(o->momentum);
     const vf old = vf_load_n(w, n);
-    vf g = vf_mul(vf_mul(vi_to_f(vi_load_n(q, n)), vf_set1(o->unscale)), vf_set1(o->inv_n));
+    vf g = vf_mul(vf_mul(vi_to_f(q), vf_set1(o->unscale)), vf_set1(o->inv_n));
     if (o->weight_decay != 0) g = vf_fma(vf_set1(o->weight_decay), old, g);
 
     vf d = g;
@@ -117,6 +128,21 @@ void ISA(cr_sgd)(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, 
     const size_t whole = n / VL * VL;
     const int rest = (int)(n - whole);
 
-    for (size_t i = 0; i < whole; i += VL) sgd_step(q + i, &own, w + i, v ? v + i : NULL, VL);
-    if (rest) sgd_step(q + whole, &own, w + whole, v ? v + whole : NULL, rest);
+    for (size_t i = 0; i < whole; i += VL) sgd_step(vi_load(q + i), &own, w + i, v ? v + i : NULL, VL);
+    if (rest) sgd_step(vi_load_n(q + whole, rest), &own, w + whole, v ? v + whole : NULL, rest);
+}
+
+void ISA(cr_sgd_outer)(int in, int out, const float *x, const float *dy, float scale, const struct cr_sgd *o, float *w,
+                       float *v)
+{
+    const struct cr_sgd own = *o;
+    const int whole = in / VL * VL, rest = in - whole;
+    const vf s = vf_set1(scale);
+
+    for (int k = 0; k < out; k++, w += in, v = v ? v + in : NULL) {
+        const vf d = vf_set1(dy[k]);
+        for (int i = 0; i < whole; i += VL)
+            sgd_step(outer_of(x + i, d, s, VL), &own, w + i, v ? v + i : NULL, VL);
+        if (rest) sgd_step(outer_of(x + whole, d, s, rest), &own, w + whole, v ? v + whole : NULL, rest);
+    }
 }

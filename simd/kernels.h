@@ -116,6 +116,8 @@ typedef uint32_t cr_round_fn(size_t n, const float *g, float scale, uint32_t *q,
 /* The same for the gradient of a linear layer's weights by one sample, without storing it before:
  * q[o][i] (+)= round((x[i] * dy[o]) * scale). x: (in), dy: (out), lanes 1. Unaligned allowed. */
 typedef uint32_t cr_round_outer_fn(int in, int out, const float *x, const float *dy, float scale, uint32_t *q, int add);
+/* What cr_round_outer would return. */
+typedef uint32_t cr_greatest_outer_fn(int in, int out, const float *x, const float *dy);
 /* sum[i] = sum over the `parts` of part[p][i], modulo 2^32, for from <= i < to (a thread's slice); sum may be part[0].
  * Unaligned allowed. */
 typedef void cr_sum_fn(size_t from, size_t to, int parts, uint32_t *const *part, uint32_t *sum);
@@ -133,6 +135,9 @@ struct cr_sgd {
     int nesterov;
 };
 typedef void cr_sgd_fn(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, float *v);
+/* The same for q as cr_round_outer makes it of one sample alone, which is in no memory. w, v: (out, in). */
+typedef void cr_sgd_outer_fn(int in, int out, const float *x, const float *dy, float scale, const struct cr_sgd *o,
+                             float *w, float *v);
 
 /* What the machine can do at most (`corering bench peak`). fma: `rounds` of flop operations each, in registers alone;
  * returns a sum that nobody needs. triad: z = scale * x + y, n a multiple of 16; for arrays beyond the caches. */
@@ -189,8 +194,10 @@ struct cr_kernels {
     cr_sum_bytes_fn *sum_bytes;
     cr_round_fn *round;
     cr_round_outer_fn *round_outer;
+    cr_greatest_outer_fn *greatest_outer;
     cr_sum_fn *sum;
     cr_sgd_fn *sgd;
+    cr_sgd_outer_fn *sgd_outer;
     struct cr_peak_kernels peak;
 };
 

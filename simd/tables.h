@@ -22,9 +22,11 @@ enum { CR_CONV_CHAINS = 96 * 1024, CR_CONV_ROWS = 8 * 1024, CR_CONV_LOT = 32 };
     cr_load_fn cr_load_##isa;                                                                                          \
     cr_sum_bytes_fn cr_sum_bytes_##isa;                                                                                \
     cr_round_outer_fn cr_round_outer_##isa;                                                                            \
+    cr_greatest_outer_fn cr_greatest_outer_##isa;                                                                      \
     cr_round_fn cr_round_##isa;                                                                                        \
     cr_sum_fn cr_sum_##isa;                                                                                            \
-    cr_sgd_fn cr_sgd_##isa
+    cr_sgd_fn cr_sgd_##isa;                                                                                            \
+    cr_sgd_outer_fn cr_sgd_outer_##isa
 
 CR_DECLARE_KERNELS(ref);
 CR_DECLARE_KERNELS(ref_fma);

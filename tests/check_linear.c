@@ -92,12 +92,51 @@ START_TEST(rounding_outer)
 }
 END_TEST
 
+/* An update by factors, against one by integers that are stored before. */
+static void sgd_outer_case(const char *isa, const struct cr_kernels *k, const struct cr_kernels *ref, int in, int out,
+                           const struct cr_sgd *o)
+{
+    const size_t n = (size_t)(in * out);
+    struct values v = { n };
+    const struct array x = array_new((size_t)in, 1), dy = array_new((size_t)out, 1);
+    const struct array w[2] = { array_new(n, 1), array_new(n, 1) }, speed[2] = { array_new(n, 1), array_new(n, 1) };
+    uint32_t *const q = calloc(n, sizeof *q);
+
+    for (int i = 0; i < in; i++) x.at[i] = next_float(&v);
+    for (int i = 0; i < out; i++) dy.at[i] = i % 3 ? next_float(&v) : 0;
+    for (size_t i = 0; i < n; i++) w[0].at[i] = w[1].at[i] = next_float(&v);
+    for (size_t i = 0; i < n; i++) speed[0].at[i] = speed[1].at[i] = next_float(&v);
+    const uint32_t want = ref->round_outer(in, out, x.at, dy.at, 0x1p20f, q, 0);
+    ck_assert_uint_eq(k->greatest_outer(in, out, x.at, dy.at), want);
+    ref->sgd(n, q, o, w[1].at, o->momentum != 0 ? speed[1].at : NULL);
+    k->sgd_outer(in, out, x.at, dy.at, 0x1p20f, o, w[0].at, o->momentum != 0 ? speed[0].at : NULL);
+    check_same(isa, "sgd_outer weight", w[0].at, w[1].at, n);
+    check_same(isa, "sgd_outer momentum", speed[0].at, speed[1].at, n);
+    for (int i = 0; i < 2; i++) {
+        array_free(w[i], isa, "sgd_outer weight");
+        array_free(speed[i], isa, "sgd_outer momentum");
+    }
+    free(x.base), free(dy.base), free(q);
+}
+
+START_TEST(sgd_outer)
+{
+    static const struct cr_sgd option[] = {
+        { 0x1p-20f, 1, 0.05f, 0, 0, 0 }, { 0x1p-20f, 1, 0.05f, 0.9f, 0.0005f, 0 }, { 0x1p-20f, 1, 0.1f, 0.9f, 0, 1 },
+    };
+    FOR_EACH_ISA(isa, k, ref)
+        for (size_t i = 0; i < sizeof option / sizeof *option; i++)
+            sgd_outer_case(*isa, &k, &ref, linear_shape[_i].in, linear_shape[_i].out, option + i);
+}
+END_TEST
+
 Suite *linear_suite(void)
 {
     Suite *s = suite_create("linear");
     TCase *t = tcase_create("linear");
     tcase_add_loop_test(t, linear, 0, LINEAR_SHAPES);
     tcase_add_loop_test(t, rounding_outer, 0, LINEAR_SHAPES);
+    tcase_add_loop_test(t, sgd_outer, 0, LINEAR_SHAPES);
     suite_add_tcase(s, t);
     return s;
 }
