@@ -31,7 +31,7 @@ struct cr_worker {
     /* training only */
     uint32_t *sum;           /* (params) rounded gradients of this step's blocks */
     uint32_t *max;           /* (tensors) greatest |bits| of this step's blocks */
-    struct cr_outer *outer;  /* (tensors) of blocks of one: what `sum` would hold, until the next step; NULL if larger */
+    struct cr_outer *outer;  /* (tensors) for blocks of one, else NULL: what `sum` would hold, until the next step */
     int32_t *scale;          /* (tensors) this thread's copy of E */
     int blocks;              /* done in this step */
     int64_t loss_sum;        /* of this step, units of 2^-24 */

@@ -96,9 +96,15 @@ static void copy_phases(const struct cr_conv *c, size_t lanes, const float *from
     put_zeros(to, rim);
     to += rim;
     for (int y = 0; y < c->in_h; y++, from += (size_t)c->in_w * lanes)
-        for (int phase = 0; phase < c->stride; phase++)
-            for (int i = 0, x = phase - c->pad; i < width; i++, x += c->stride, to += VL)
-                vf_store(to, x >= 0 && x < c->in_w ? vf_load(from + (size_t)x * lanes) : vf_zero());
+        for (int phase = 0; phase < c->stride; phase++) {
+            const int first = tiles(imax(0, c->pad - phase), c->stride); /* those of the picture: first..end-1 */
+            const int end = imin(width, tiles(imax(0, c->in_w + c->pad - phase), c->stride));
+            const float *x = from + (size_t)(first * c->stride + phase - c->pad) * lanes;
+            put_zeros(to, (size_t)first * VL);
+            for (int i = first; i < end; i++, x += (size_t)c->stride * lanes) vf_store(to + i * VL, vf_load(x));
+            put_zeros(to + end * VL, (size_t)(width - end) * VL);
+            to += width * VL;
+        }
     put_zeros(to, rim);
 }
 

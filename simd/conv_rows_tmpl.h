@@ -151,8 +151,8 @@ static struct reach reach_of(const struct plane *p, int planes, int row, int end
 }
 
 /* The whole walk: slab by slab of rows. The planes of outputs differ in rows, taps and y, the first has the most
- * taps. x_channel is set here: x (channels, height, width) is copied to `space`, with zeros beside the rows and channels
- * well apart; p->x is where pixel 0's first tap is in such a copy. */
+ * taps. x (channels, height, width) is copied to `space`, with zeros beside the rows and channels well apart, hence
+ * x_channel is set here; p->x is where pixel 0's first tap is in such a copy. */
 static void run_slabs(const struct plane *p, int planes, struct border z, int width, const float *x, float *space)
 {
     const struct portion some = portion_of(p);

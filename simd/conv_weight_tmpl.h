@@ -183,7 +183,7 @@ static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, in
     const size_t copied = m->slices > 1 ? apart((size_t)(slab * c->out_w) * VL) : 0; /* floats a channel */
     const int with_bias = lot->t_tile == 0;
     float *const bias = space + (size_t)(turn * TILE_O) * copied;
-    float *const weights = bias + (lot->channels + 3) * 16; /* a tree takes four */
+    float *weights = bias + (lot->channels + 3) * 16; /* a tree takes four */
     for (int i = 0; i < cr_groups(m->s) * m->slices; i++) {
         const int g = i / m->slices, slice = i % m->slices, at = (g * m->s.lanes + slice * VL) % 16;
         const float *const x = m->x + (size_t)(i * c->in_c) * m->x_plane;
@@ -208,11 +208,10 @@ static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, in
             }
         }
     }
-    float *w = weights;
     for (int tile = 0; tile < lot->o_tiles; tile += turn) {
         const struct weight_lot part = turn_of(m, lot, tile, turn);
-        put_weights(m, &part, w, dw);
-        w += part.channels * part.taps * 16;
+        put_weights(m, &part, weights, dw);
+        weights += part.channels * part.taps * 16;
     }
     for (int h = 0; h <= m->s.two && with_bias; h++)
         block_trees((float(*)[16])(void *)bias, lot->channels, m->s, h, db + h * c->out_c + lot->o.begin);
