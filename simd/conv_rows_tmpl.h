@@ -111,23 +111,25 @@ struct portion {
 
 /* A tile narrower than four pixels reads each pixel of x often. There channels are so many that what a tile reads of
  * them stays in the nearest cache while the tiles of a lot take their turn at one place, and so do the lot's weights; y
- * is put down and taken up again for the next channels. Of a wide tile all channels pass by; all tiles take their turn
- * at a place if what they read there stays, else one goes over all places, and its weights stay. */
+ * is put down and taken up again for the next channels. Of a wide tile all channels pass by; if what it reads at a place
+ * stays in a cache of 48 KB, as many tiles take their turn there as have their weights in it too, else one goes over all
+ * places, and its weights stay. */
 static struct portion portion_of(const struct plane *p)
 {
-    enum { NEAREST = 4 * 1024 }; /* floats: half a cache of 32 KB */
-    const size_t window = (size_t)p->taps_y * ((TILE_X - 1) * p->x_step + (size_t)p->taps_x * VL); /* of a channel */
+    enum { NEAREST = 4 * 1024, WIDE = 9 * 1024, WITH_WEIGHTS = 14 * 1024 }; /* floats */
+    const int window = p->taps_y * ((TILE_X - 1) * (int)p->x_step + p->taps_x * VL); /* of a channel */
+    const int weights = imax(1, p->taps_y * p->taps_x * TILE_C);
     const int narrow = TILE_X * VL < 4 * p->lanes;
     const int slab = (narrow ? 24 : 96) * 1024; /* floats: 1/5 of a cache of 512 KB, 3/8 of one of 1 MB */
     struct portion r = { .channels = p->channels, .lot = tile_count(p->outputs) };
+    int lot = 1; /* at most */
     if (narrow) {
-        const int blocks = (int)(((size_t)p->channels * window + NEAREST - 1) / NEAREST);
-        r.channels = tiles(p->channels, imax(1, blocks));
-        const int lots = tiles(r.lot, imax(1, NEAREST / imax(1, r.channels * p->taps_y * p->taps_x * TILE_C)));
-        r.lot = tiles(r.lot, lots);
-    } else if ((size_t)p->channels * window > NEAREST + NEAREST / 2) {
-        r.lot = 1;
+        r.channels = tiles(p->channels, imax(1, tiles(p->channels * window, NEAREST)));
+        lot = imax(1, NEAREST / (r.channels * weights));
+    } else if (p->channels * window <= WIDE) {
+        lot = imax(1, (WITH_WEIGHTS - p->channels * window) / (p->channels * weights));
     }
+    r.lot = tiles(r.lot, tiles(r.lot, lot));
     const size_t row = (size_t)(r.channels * p->top_step) * p->x_row;
     r.rows = imax(1, imin(p->rows, slab / imax(1, (int)row)));
     return r;
