@@ -45,6 +45,31 @@ struct cells {
     size_t won_channel;
 };
 
+static inline __attribute__((always_inline)) void cell_tap(const int tc, const vf in[4], const float *w, vf (*acc)[4])
+{
+    UNROLL for (int c = 0; c < tc; c++)
+    {
+        const vf wc = vf_set1(w[c]);
+        UNROLL for (int v = 0; v < 4; v++) acc[c][v] = vf_fma(in[v], wc, acc[c][v]);
+    }
+}
+
+/* Three taps, without a loop: each column of two pixels serves the outputs on its left and on its right. */
+static inline __attribute__((always_inline)) void cell_three(const int tc, const float *x, size_t pixel, size_t row,
+                                                             const float *w, vf (*acc)[4])
+{
+    vf in[4] = { vf_load(x), vf_zero(), vf_load(x + row), vf_zero() };
+    UNROLL for (int t = 0; t < 3; t++, w += tc)
+    {
+        x += pixel;
+        in[1] = vf_load(x);
+        in[3] = vf_load(x + row);
+        cell_tap(tc, in, w, acc);
+        in[0] = in[1];
+        in[2] = in[3];
+    }
+}
+
 /* One cell of tc channels. x: where the first tap of its first output is. */
 static inline __attribute__((always_inline)) void cell_body(const int tc, const struct cells *p, const float *x,
                                                             const float *w, const float *bias, float *y,
@@ -57,16 +82,18 @@ static inline __attribute__((always_inline)) void cell_body(const int tc, const 
         const vf start = vf_set1(bias[c]);
         UNROLL for (int v = 0; v < 4; v++) acc[c][v] = start;
     }
-    for (int k = 0; k < p->channels; k++, x += p->x_channel) {
-        const float *xr = x;
-        for (int ky = 0; ky < p->kh; ky++, xr += row) {
-            const float *xt = xr;
-            for (int kx = 0; kx < p->kw; kx++, xt += pixel, w += tc) {
-                const vf in[4] = { vf_load(xt), vf_load(xt + pixel), vf_load(xt + row), vf_load(xt + row + pixel) };
-                UNROLL for (int c = 0; c < tc; c++)
-                {
-                    const vf wc = vf_set1(w[c]);
-                    UNROLL for (int v = 0; v < 4; v++) acc[c][v] = vf_fma(in[v], wc, acc[c][v]);
+    if (p->kw == 3) {
+        const size_t channel = p->x_channel - (size_t)p->kh * row;
+        for (int k = p->channels; k > 0; k--, x += channel)
+            for (int ky = p->kh; ky > 0; ky--, x += row, w += 3 * tc) cell_three(tc, x, pixel, row, w, acc);
+    } else {
+        for (int k = 0; k < p->channels; k++, x += p->x_channel) {
+            const float *xr = x;
+            for (int ky = 0; ky < p->kh; ky++, xr += row) {
+                const float *xt = xr;
+                for (int kx = 0; kx < p->kw; kx++, xt += pixel, w += tc) {
+                    const vf in[4] = { vf_load(xt), vf_load(xt + pixel), vf_load(xt + row), vf_load(xt + row + pixel) };
+                    cell_tap(tc, in, w, acc);
                 }
             }
         }

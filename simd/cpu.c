@@ -28,7 +28,10 @@ static unsigned detect(void)
     flags |= CR_CPU_FMA;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2)) return flags;
     flags |= CR_CPU_AVX2;
-    if ((saved & XCR0_AVX512) == XCR0_AVX512 && (b & avx512) == avx512) flags |= CR_CPU_AVX512;
+    if ((saved & XCR0_AVX512) != XCR0_AVX512 || (b & avx512) != avx512) return flags;
+    flags |= CR_CPU_AVX512;
+    /* Intel's two units for 512 bits do either; AMD has two for multiplications and two for the rest. */
+    if (__get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx) flags |= CR_CPU_SELECTS;
     return flags;
 }
 #elif defined __aarch64__
@@ -47,7 +50,7 @@ unsigned cr_cpu_flags(void)
     built |= CR_CPU_AVX2;
 #endif
 #if CR_HAVE_AVX512
-    built |= CR_CPU_AVX512;
+    built |= CR_CPU_AVX512 | CR_CPU_SELECTS;
 #endif
 #if CR_HAVE_NEON
     built |= CR_CPU_NEON;

@@ -32,6 +32,7 @@ void cr_kernels_fill(struct cr_kernels *t, unsigned flags)
     if (flags & CR_CPU_AVX512) {
         *t = TABLE("avx512", avx512);
         t->two = 1;
+        if (!(flags & CR_CPU_SELECTS)) t->conv_pool = cr_conv_pool_wide_avx512;
     }
 #endif
 #if CR_HAVE_NEON
@@ -74,7 +75,7 @@ const char *const *cr_isa_names(void)
 unsigned cr_isa_flags(const char *name)
 {
     for (size_t i = 0; i < LEVELS; i++)
-        if (!strcmp(levels[i].name, name)) return levels[i].flags & cr_cpu_flags();
+        if (!strcmp(levels[i].name, name)) return (levels[i].flags | CR_CPU_SELECTS) & cr_cpu_flags();
     return 0;
 }
 

@@ -201,7 +201,13 @@ struct cr_kernels {
     struct cr_peak_kernels peak;
 };
 
-enum { CR_CPU_FMA = 1 << 0, CR_CPU_AVX2 = 1 << 1, CR_CPU_AVX512 = 1 << 2, CR_CPU_NEON = 1 << 3 };
+enum {
+    CR_CPU_FMA = 1 << 0,
+    CR_CPU_AVX2 = 1 << 1,
+    CR_CPU_AVX512 = 1 << 2,
+    CR_CPU_NEON = 1 << 3,
+    CR_CPU_SELECTS = 1 << 4 /* AVX-512 selects by mask beside its multiplications, not instead of them */
+};
 
 /* What CPU and operating system support, of what this build has kernels for. */
 unsigned cr_cpu_flags(void);

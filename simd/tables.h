@@ -34,6 +34,9 @@ CR_DECLARE_KERNELS(avx2);
 CR_DECLARE_KERNELS(avx512);
 CR_DECLARE_KERNELS(neon);
 
+/* AVX-512 without CR_CPU_SELECTS. */
+extern const struct cr_conv_pool_kernels cr_conv_pool_wide_avx512;
+
 /* AVX-512 for 8 samples side by side: what the modules' _avx512 tables hand on. */
 extern const struct cr_conv_kernels cr_conv_half_avx512;
 extern const struct cr_conv_pool_kernels cr_conv_pool_half_avx512;
