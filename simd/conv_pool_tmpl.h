@@ -82,7 +82,11 @@ static inline __attribute__((always_inline)) void cell_body(const int tc, const 
         const vf start = vf_set1(bias[c]);
         UNROLL for (int v = 0; v < 4; v++) acc[c][v] = start;
     }
-    if (p->kw == 3) {
+    const int often = tc > CELL_C / 2; /* such tiles have loops of their own for the usual windows */
+    if (often && TILE_X >= 4 && p->kw == 3 && p->kh == 3) {
+        for (int k = p->channels; k > 0; k--, x += p->x_channel, w += 9 * tc)
+            UNROLL for (int ky = 0; ky < 3; ky++) cell_three(tc, x + (size_t)ky * row, pixel, row, w + 3 * ky * tc, acc);
+    } else if (often && p->kw == 3) {
         const size_t channel = p->x_channel - (size_t)p->kh * row;
         for (int k = p->channels; k > 0; k--, x += channel)
             for (int ky = p->kh; ky > 0; ky--, x += row, w += 3 * tc) cell_three(tc, x, pixel, row, w, acc);

@@ -70,6 +70,22 @@ static inline __attribute__((always_inline)) void tile_walk(const int tc, const 
                     tile_tap(tc, tv, narrow, p, x, at + tx * lanes, w + tx * (size_t)tc, acc);
 }
 
+/* The same for 3x3 taps. With many registers, tiles are so large that even a loop over three rows is felt; with few, a
+ * long body is the slower one. */
+static inline __attribute__((always_inline)) void tile_three(const int tc, const int tv, const int narrow,
+                                                             const struct plane *p, const struct tile *t,
+                                                             const float *const *x, vf (*acc)[TILE_X])
+{
+    const size_t lanes = (size_t)p->lanes, x_row = p->x_row, x_channel = p->x_channel;
+    const float *w = t->w;
+    size_t at = 0;
+    for (int k = p->channels; k > 0; k--, at += x_channel, w += 9 * tc)
+        UNROLL for (int ty = 0; ty < 3; ty++)
+            UNROLL for (int tx = 0; tx < 3; tx++)
+                tile_tap(tc, tv, narrow, p, x, at + (size_t)ty * x_row + (size_t)tx * lanes, w + (3 * ty + tx) * tc,
+                         acc);
+}
+
 /* The same for a single tap: one loop is enough. */
 static inline __attribute__((always_inline)) void tile_one_tap(const int tc, const int tv, const int narrow,
                                                                const struct plane *p, const struct tile *t,
@@ -86,14 +102,17 @@ static inline __attribute__((always_inline)) void tile_taps(const int tc, const 
                                                             const struct plane *p, const struct tile *t,
                                                             const float *const *x, vf (*acc)[TILE_X])
 {
-    const int taps = t->t1 - t->t0; /* of a row; the usual ones have a loop of their own */
+    const int taps = t->t1 - t->t0; /* of a row */
+    const int often = tc > TILE_C / 2; /* such tiles have loops of their own for the usual windows */
     if (t->ty == 0 || taps == 0)
         return;
     else if (t->ty == 1 && taps == 1)
         tile_one_tap(tc, tv, narrow, p, t, x, acc);
-    else if (taps == 3)
+    else if (often && TILE_X >= 4 && t->ty == 3 && taps == 3 && p->taps_x == 3 && p->taps_y == 3)
+        tile_three(tc, tv, narrow, p, t, x, acc);
+    else if (often && taps == 3)
         tile_walk(tc, tv, narrow, 3, p, t, x, acc);
-    else if (taps == 5)
+    else if (often && taps == 5)
         tile_walk(tc, tv, narrow, 5, p, t, x, acc);
     else
         tile_walk(tc, tv, narrow, 0, p, t, x, acc);
