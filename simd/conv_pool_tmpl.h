@@ -85,7 +85,8 @@ static inline __attribute__((always_inline)) void cell_body(const int tc, const 
     const int often = tc > CELL_C / 2; /* such tiles have loops of their own for the usual windows */
     if (often && TILE_X >= 4 && p->kw == 3 && p->kh == 3) {
         for (int k = p->channels; k > 0; k--, x += p->x_channel, w += 9 * tc)
-            UNROLL for (int ky = 0; ky < 3; ky++) cell_three(tc, x + (size_t)ky * row, pixel, row, w + 3 * ky * tc, acc);
+            UNROLL for (int ky = 0; ky < 3; ky++)
+                cell_three(tc, x + (size_t)ky * row, pixel, row, w + 3 * ky * tc, acc);
     } else if (often && p->kw == 3) {
         const size_t channel = p->x_channel - (size_t)p->kh * row;
         for (int k = p->channels; k > 0; k--, x += channel)
