@@ -135,8 +135,10 @@ START_TEST(conv_pool)
     const struct cr_conv *const c = _i < CONV_SHAPES ? conv_shape + _i : pooled_shape + (_i - CONV_SHAPES);
     FOR_EACH_ISA(isa, k, ref)
         for (int i = 0; i < 2 * ARRANGEMENTS; i++) {
-            const int a = i / 2; /* with and without what only some processors of an instruction set do */
-            cr_kernels_fill(&k, cr_isa_flags(*isa) ^ (i % 2 ? CR_CPU_SELECTS : 0));
+            const int a = i / 2;
+            const unsigned flags = cr_isa_flags(*isa), other = flags ^ CR_CPU_SELECTS; /* of other processors */
+            if (i % 2 && !(flags & CR_CPU_AVX512)) continue;
+            cr_kernels_fill(&k, i % 2 ? other : flags);
             const int fits = k.conv_pool.fits(c, arrangement[a]);
             ck_assert_msg(fits || _i > 0 || arrangement[a].lanes == 1 || !strcmp(*isa, "ref"), "%s never pools", *isa);
             if (fits && arrangement[a].two <= k.two) conv_pool_case(*isa, &k, &ref, c, arrangement[a]);
