@@ -187,8 +187,8 @@ static enum verdict judge(const struct cr_stepper *s, const struct cr_round *r)
     return v;
 }
 
-/* Sums are in `sum`, or factors with the only worker; update the parameters from..to, tensor by tensor since each has
- * its own scale. */
+/* Sums are in `sum`; update the parameters from..to, tensor by tensor since each has its own scale. A gradient that is
+ * in factors belongs to the only worker, whose from..to are all parameters. */
 static void update(struct cr_stepper *s, const struct cr_round *r, const uint32_t *sum, size_t from, size_t to)
 {
     const struct cr_train_options *o = s->options;

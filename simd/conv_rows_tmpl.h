@@ -117,19 +117,19 @@ struct portion {
 static struct portion portion_of(const struct plane *p)
 {
     enum { NEAREST = 4 * 1024, WIDE = 9 * 1024, WITH_WEIGHTS = 14 * 1024 }; /* floats */
-    const int window = p->taps_y * ((TILE_X - 1) * (int)p->x_step + p->taps_x * VL); /* of a channel */
-    const int weights = imax(1, p->taps_y * p->taps_x * TILE_C);
+    const size_t taps = (size_t)imax(1, p->taps_y * p->taps_x), channels = (size_t)p->channels;
+    const size_t window = (size_t)p->taps_y * ((TILE_X - 1) * p->x_step + (size_t)p->taps_x * VL); /* of a channel */
     const int narrow = TILE_X * VL < 4 * p->lanes;
     const int slab = (narrow ? 24 : 96) * 1024; /* floats: 1/5 of a cache of 512 KB, 3/8 of one of 1 MB */
     struct portion r = { .channels = p->channels, .lot = tile_count(p->outputs) };
-    int lot = 1; /* at most */
+    int lot = 1; /* at most; 0 counts as 1 */
     if (narrow) {
-        r.channels = tiles(p->channels, imax(1, tiles(p->channels * window, NEAREST)));
-        lot = imax(1, NEAREST / (r.channels * weights));
-    } else if (p->channels * window <= WIDE) {
-        lot = imax(1, (WITH_WEIGHTS - p->channels * window) / (p->channels * weights));
+        r.channels = tiles(p->channels, imax(1, (int)((channels * window + NEAREST - 1) / NEAREST)));
+        lot = (int)(NEAREST / ((size_t)r.channels * taps * TILE_C));
+    } else if (channels * window <= WIDE) {
+        lot = (int)((WITH_WEIGHTS - channels * window) / (channels * taps * TILE_C));
     }
-    r.lot = tiles(r.lot, tiles(r.lot, lot));
+    r.lot = tiles(r.lot, tiles(r.lot, imax(1, lot)));
     const size_t row = (size_t)(r.channels * p->top_step) * p->x_row;
     r.rows = imax(1, imin(p->rows, slab / imax(1, (int)row)));
     return r;
@@ -152,9 +152,10 @@ static struct reach reach_of(const struct plane *p, int planes, int row, int end
     return r;
 }
 
-/* The whole walk: slab by slab of rows. The planes of outputs differ in rows, taps and y, the first has the most
- * taps. x (channels, height, width) is copied to `space`, with zeros beside the rows and channels well apart, hence
- * x_channel is set here; p->x is where pixel 0's first tap is in such a copy. */
+/* The whole walk: slab by slab of rows. The planes of outputs differ in rows, taps and y; portions are those of the
+ * first, which with a stride of 2 has the most taps. x (channels, height, width) is copied to `space`, with zeros
+ * beside the rows and channels well apart, hence x_channel is set here; p->x is where pixel 0's first tap is in such
+ * a copy. */
 static void run_slabs(const struct plane *p, int planes, struct border z, int width, const float *x, float *space)
 {
     const struct portion some = portion_of(p);
