@@ -4,8 +4,8 @@
 
 #define TILE_C 6
 #define TILE_X 2
-#define TILE_O 3
-#define TILE_T 4
+#define TILE_O 4
+#define TILE_T 3
 #define SPIKE_ROWS 15
 #define SMALLER(name) name##_ref_fma
 #define CONV(name) name##_avx2

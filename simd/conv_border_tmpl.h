@@ -84,28 +84,4 @@ static void copy_bordered(size_t planes, int height, int width, int lanes, struc
  * spread over all sets of a cache. */
 static size_t apart(size_t floats) { return ((floats + 15) / 16 | 1) * 16; }
 
-/* Columns of a bordered row under the same tap, of windows `stride` apart: those of one phase. */
-static int phase_width(const struct cr_conv *c) { return (c->in_w + 2 * c->pad + c->stride - 1) / c->stride; }
-
-/* VL lanes of a plane with zeros all round, each row's columns sorted by phase:
- * to[row][column % stride][column / stride], a vector each. */
-static void copy_phases(const struct cr_conv *c, size_t lanes, const float *from, float *to)
-{
-    const int width = phase_width(c);
-    const size_t row = (size_t)(width * c->stride) * VL, rim = (size_t)c->pad * row;
-    put_zeros(to, rim);
-    to += rim;
-    for (int y = 0; y < c->in_h; y++, from += (size_t)c->in_w * lanes)
-        for (int phase = 0; phase < c->stride; phase++) {
-            const int first = tiles(imax(0, c->pad - phase), c->stride); /* those of the picture: first..end-1 */
-            const int end = imin(width, tiles(imax(0, c->in_w + c->pad - phase), c->stride));
-            const float *x = from + (size_t)(first * c->stride + phase - c->pad) * lanes;
-            put_zeros(to, (size_t)first * VL);
-            for (int i = first; i < end; i++, x += (size_t)c->stride * lanes) vf_store(to + i * VL, vf_load(x));
-            put_zeros(to + end * VL, (size_t)(width - end) * VL);
-            to += width * VL;
-        }
-    put_zeros(to, rim);
-}
-
 #endif

@@ -4,8 +4,8 @@
 
 #define TILE_C 6
 #define TILE_X 4
-#define TILE_O 5
-#define TILE_T 5
+#define TILE_O 4
+#define TILE_T 6
 #define SPIKE_ROWS 15
 #define SELECT
 #define SMALLER(name) name##_ref_fma

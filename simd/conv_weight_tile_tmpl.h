@@ -1,79 +1,164 @@
 /* The gradient by weight for samples side by side: the register tile, the tree over lanes, and the gradient by bias.
  * Part of conv_tmpl.h.
  *
- * A register tile of output channels x taps stays put while positions pass by: per lane, one chain over (sample, oy,
- * ox). Lanes are then added in the fixed tree. */
+ * A register tile stays put while positions pass by: output channels x taps of one row of the window, in one or more
+ * channels of x. Per lane, one chain over (sample, oy, ox). Lanes are then added in the fixed tree. Terms with zeros
+ * beside the picture are left out, so that x is read where it lies. */
 #ifndef CR_SIMD_CONV_WEIGHT_TILE_TMPL_H
 #define CR_SIMD_CONV_WEIGHT_TILE_TMPL_H
 
 #include "simd/conv_border_tmpl.h"
 
-/* Positions, a vector each: dy[o][oy * y_row + ox * VL] meets x[offset of the tap + oy * x_row + ox * VL]. */
+/* Positions, a vector each: dy[o * y_plane + (oy * width + ox) * VL] meets, under tap t of channel k,
+ * x[k * x_plane + oy * x_row + (column + ox * stride + t) * VL], if that column is one of 0..in_w-1. All taps of a
+ * tile are within the picture for inner <= ox < outer. Strides in floats. */
 struct field {
-    int height, width;
-    size_t x_row, y_row;
+    int rows, width, stride;
+    int column, in_w, inner, outer;
+    size_t x_row, x_plane, y_plane;
 };
 
-/* lane[o * tt + t][0..VL) = chains from +0, or from what is there if go_on. */
-static inline __attribute__((always_inline)) void weight_body(const int to, const int tt, const struct field *f,
-                                                              const float *const *x, const float *const *dy,
-                                                              float *lane, int go_on)
+/* One position under those taps of each channel for which 0 <= column + t < in_w: acc[o][k * columns + t]. */
+static inline __attribute__((always_inline)) void weight_edge(const int to, const int planes, const int columns,
+                                                              int column, const struct field *f, const float *x,
+                                                              const float *dy, vf (*acc)[TILE_T])
 {
-    vf acc[TILE_O][TILE_T];
-    const float *xt[TILE_T], *dyo[TILE_O];
-    UNROLL for (int t = 0; t < tt; t++) xt[t] = x[t];
-    UNROLL for (int o = 0; o < to; o++)
-    {
-        dyo[o] = dy[o];
-        UNROLL for (int t = 0; t < tt; t++) acc[o][t] = go_on ? vf_load(lane + (o * tt + t) * 16) : vf_zero();
-    }
-    for (int oy = 0; oy < f->height; oy++) {
-        size_t xi = (size_t)oy * f->x_row, yi = (size_t)oy * f->y_row;
-        const size_t end = yi + (size_t)f->width * VL;
-        for (; yi < end; xi += VL, yi += VL) {
-            vf g[TILE_O];
-            UNROLL for (int o = 0; o < to; o++) g[o] = vf_load(dyo[o] + yi);
-            UNROLL for (int t = 0; t < tt; t++)
+    vf g[TILE_O];
+    UNROLL for (int o = 0; o < to; o++) g[o] = vf_load(dy + (size_t)o * f->y_plane);
+    UNROLL for (int t = 0; t < columns; t++)
+        if ((unsigned)(column + t) < (unsigned)f->in_w)
+            UNROLL for (int k = 0; k < planes; k++)
             {
-                const vf in = vf_load(xt[t] + xi);
-                UNROLL for (int o = 0; o < to; o++) acc[o][t] = vf_fma(in, g[o], acc[o][t]);
+                const vf in = vf_load(x + (size_t)k * f->x_plane + t * VL);
+                UNROLL for (int o = 0; o < to; o++)
+                    acc[o][k * columns + t] = vf_fma(in, g[o], acc[o][k * columns + t]);
             }
+}
+
+/* The same under all taps. Of x and dy, the fewer vectors stay in registers while the others pass by. */
+static inline __attribute__((always_inline)) void weight_position(const int to, const int planes, const int columns,
+                                                                  const struct field *f, const float *x,
+                                                                  const float *dy, vf (*acc)[TILE_T])
+{
+    const int tt = planes * columns;
+    vf kept[TILE_O > TILE_T ? TILE_O : TILE_T];
+    if (to <= tt) {
+        UNROLL for (int o = 0; o < to; o++) kept[o] = vf_load(dy + (size_t)o * f->y_plane);
+        UNROLL for (int t = 0; t < tt; t++)
+        {
+            const vf in = vf_load(x + (size_t)(t / columns) * f->x_plane + t % columns * VL);
+            UNROLL for (int o = 0; o < to; o++) acc[o][t] = vf_fma(in, kept[o], acc[o][t]);
+        }
+    } else {
+        UNROLL for (int t = 0; t < tt; t++)
+            kept[t] = vf_load(x + (size_t)(t / columns) * f->x_plane + t % columns * VL);
+        UNROLL for (int o = 0; o < to; o++)
+        {
+            const vf g = vf_load(dy + (size_t)o * f->y_plane);
+            UNROLL for (int t = 0; t < tt; t++) acc[o][t] = vf_fma(kept[t], g, acc[o][t]);
+        }
+    }
+}
+
+/* columns - 1 positions side by side under all taps, a stride of 1. Of each row of x one vector a position is new; it
+ * takes the place of the one that is done with. in: what the first one meets under all taps but the last. */
+static inline __attribute__((always_inline)) void weight_positions(const int to, const int planes, const int columns,
+                                                                   const struct field *f, const float *x,
+                                                                   const float *dy, vf (*in)[TILE_T],
+                                                                   vf (*acc)[TILE_T])
+{
+    const int last = columns - 1;
+    UNROLL for (int p = 0; p < last; p++)
+    {
+        vf g[TILE_O];
+        UNROLL for (int o = 0; o < to; o++) g[o] = vf_load(dy + (size_t)o * f->y_plane + p * VL);
+        UNROLL for (int t = 0; t <= last; t++)
+            UNROLL for (int k = 0; k < planes; k++)
+            {
+                vf *const slot = &in[k][(p + t) % last];
+                if (t == last) *slot = vf_load(x + (size_t)k * f->x_plane + (p + last) * VL);
+                UNROLL for (int o = 0; o < to; o++)
+                    acc[o][k * columns + t] = vf_fma(*slot, g[o], acc[o][k * columns + t]);
+            }
+    }
+}
+
+/* Positions from dy to `end` under all taps: where registers are many, several at a time. */
+static inline __attribute__((always_inline)) const float *weight_run(const int to, const int planes, const int columns,
+                                                                     const struct field *f, const float *x,
+                                                                     const float *dy, const float *end,
+                                                                     vf (*acc)[TILE_T])
+{
+    if (TILE_T >= 6 && columns > 1 && to == TILE_O && f->stride == 1) {
+        const ptrdiff_t several = (columns - 1) * VL;
+        vf in[TILE_T][TILE_T];
+        UNROLL for (int k = 0; k < planes; k++)
+            UNROLL for (int t = 0; t + 1 < columns; t++) in[k][t] = vf_load(x + (size_t)k * f->x_plane + t * VL);
+        for (; end - dy >= several; dy += several, x += several)
+            weight_positions(to, planes, columns, f, x, dy, in, acc);
+    }
+    for (; dy < end; dy += VL, x += f->stride * VL)
+        weight_position(to, planes, columns, f, x, dy, acc);
+    return dy;
+}
+
+/* lane[(o * planes + k) * columns + t][0..VL) = chains from +0, or from what is there if go_on. x: row 0, column 0. */
+static inline __attribute__((always_inline)) void weight_body(const int to, const int planes, const int columns,
+                                                              const struct field *field, const float *x,
+                                                              const float *dy, float *lane, int go_on)
+{
+    const int tt = planes * columns;
+    const struct field f = *field; /* the compiler need not fear that stores change it */
+    vf acc[TILE_O][TILE_T];
+    UNROLL for (int o = 0; o < to; o++)
+        UNROLL for (int t = 0; t < tt; t++) acc[o][t] = go_on ? vf_load(lane + (o * tt + t) * 16) : vf_zero();
+    for (int oy = 0; oy < f.rows; oy++, x += f.x_row) {
+        int ox = 0, column = f.column;
+        for (int edge = f.inner;; edge = f.width) {
+            for (; ox < edge; ox++, column += f.stride, dy += VL)
+                weight_edge(to, planes, columns, column, &f, x + (ptrdiff_t)column * VL, dy, acc);
+            if (ox == f.width) break;
+            dy = weight_run(to, planes, columns, &f, x + (ptrdiff_t)column * VL, dy,
+                            dy + (size_t)(f.outer - ox) * VL, acc);
+            column += (f.outer - ox) * f.stride;
+            ox = f.outer;
         }
     }
     UNROLL for (int o = 0; o < to; o++)
         UNROLL for (int t = 0; t < tt; t++) vf_store(lane + (o * tt + t) * 16, acc[o][t]);
 }
 
-typedef void weight_fn(const struct field *f, const float *const *x, const float *const *dy, float *lane, int go_on);
-#define WEIGHT(TO, TT)                                                                                                 \
-    static void weight_##TO##_##TT(const struct field *f, const float *const *x, const float *const *dy, float *lane,  \
-                                   int go_on)                                                                          \
+/* The body with constant sizes: channels of dy, channels of x, taps in each. */
+typedef void weight_fn(const struct field *f, const float *x, const float *dy, float *lane, int go_on);
+#define WEIGHT(TO, K, T)                                                                                               \
+    static void weight_##TO##_##K##_##T(const struct field *f, const float *x, const float *dy, float *lane, int go_on)\
     {                                                                                                                  \
-        weight_body(TO, TT, f, x, dy, lane, go_on);                                                                    \
+        weight_body(TO, K, T, f, x, dy, lane, go_on);                                                                  \
     }
-#if TILE_T >= 5
-#define WEIGHTS(TO) WEIGHT(TO, 1) WEIGHT(TO, 2) WEIGHT(TO, 3) WEIGHT(TO, 4) WEIGHT(TO, 5)
-#define WEIGHT_ROW(TO) { weight_##TO##_1, weight_##TO##_2, weight_##TO##_3, weight_##TO##_4, weight_##TO##_5 }
+#if TILE_T >= 6
+#define WEIGHTS(TO)                                                                                                    \
+    WEIGHT(TO, 1, 1) WEIGHT(TO, 1, 2) WEIGHT(TO, 1, 3) WEIGHT(TO, 1, 4) WEIGHT(TO, 1, 5) WEIGHT(TO, 1, 6)              \
+    WEIGHT(TO, 2, 1) WEIGHT(TO, 2, 2) WEIGHT(TO, 2, 3)                                                                 \
+    WEIGHT(TO, 3, 1) WEIGHT(TO, 3, 2) WEIGHT(TO, 4, 1) WEIGHT(TO, 5, 1) WEIGHT(TO, 6, 1)
+#define WEIGHT_KINDS(TO)                                                                                               \
+    {                                                                                                                  \
+        { weight_##TO##_1_1, weight_##TO##_1_2, weight_##TO##_1_3, weight_##TO##_1_4, weight_##TO##_1_5,               \
+          weight_##TO##_1_6 },                                                                                         \
+        { weight_##TO##_2_1, weight_##TO##_2_2, weight_##TO##_2_3 }, { weight_##TO##_3_1, weight_##TO##_3_2 },         \
+        { weight_##TO##_4_1 }, { weight_##TO##_5_1 }, { weight_##TO##_6_1 },                                           \
+    }
 #else
-#define WEIGHTS(TO) WEIGHT(TO, 1) WEIGHT(TO, 2) WEIGHT(TO, 3) WEIGHT(TO, 4)
-#define WEIGHT_ROW(TO) { weight_##TO##_1, weight_##TO##_2, weight_##TO##_3, weight_##TO##_4 }
+#define WEIGHTS(TO)                                                                                                    \
+    WEIGHT(TO, 1, 1) WEIGHT(TO, 1, 2) WEIGHT(TO, 1, 3) WEIGHT(TO, 2, 1) WEIGHT(TO, 3, 1)
+#define WEIGHT_KINDS(TO)                                                                                               \
+    {                                                                                                                  \
+        { weight_##TO##_1_1, weight_##TO##_1_2, weight_##TO##_1_3 }, { weight_##TO##_2_1 }, { weight_##TO##_3_1 },     \
+    }
 #endif
-WEIGHTS(1) WEIGHTS(2) WEIGHTS(3)
-#if TILE_O >= 4
-WEIGHTS(4)
-#endif
-#if TILE_O >= 5
-WEIGHTS(5)
-#endif
+WEIGHTS(1) WEIGHTS(2) WEIGHTS(3) WEIGHTS(4)
 
-static weight_fn *const weight_of[TILE_O][TILE_T] = { /* [channels - 1][taps - 1] */
-    WEIGHT_ROW(1), WEIGHT_ROW(2), WEIGHT_ROW(3),
-#if TILE_O >= 4
-    WEIGHT_ROW(4),
-#endif
-#if TILE_O >= 5
-    WEIGHT_ROW(5),
-#endif
+static weight_fn *const weight_of[TILE_O][TILE_T][TILE_T] = { /* [channels of dy - 1][channels of x - 1][taps - 1] */
+    WEIGHT_KINDS(1), WEIGHT_KINDS(2), WEIGHT_KINDS(3), WEIGHT_KINDS(4),
 };
 
 /* sum[e] = the fixed tree over lane[e], for n elements; half: lanes 8..15 are absent (+0) and not read. There is room

@@ -7,7 +7,7 @@
 
 /* Floats of scratch of the gradient by weight (conv_weight_tmpl.h): for chains that wait for their next rows, and for
  * those rows of dy: so many, or of so many channels one. */
-enum { CR_CONV_CHAINS = 96 * 1024, CR_CONV_ROWS = 8 * 1024, CR_CONV_LOT = 32 };
+enum { CR_CONV_CHAINS = 128 * 1024, CR_CONV_ROWS = 8 * 1024, CR_CONV_LOT = 32 };
 
 #define CR_DECLARE_KERNELS(isa)                                                                                        \
     extern const struct cr_gemm_kernels cr_gemm_##isa;                                                                 \
