@@ -70,20 +70,30 @@ static inline __attribute__((always_inline)) void tile_walk(const int tc, const 
                     tile_tap(tc, tv, narrow, p, x, at + tx * lanes, w + tx * (size_t)tc, acc);
 }
 
-/* The same for 3x3 taps. With many registers, tiles are so large that even a loop over three rows is felt; with few, a
- * long body is the slower one. */
-static inline __attribute__((always_inline)) void tile_three(const int tc, const int tv, const int narrow,
-                                                             const struct plane *p, const struct tile *t,
-                                                             const float *const *x, vf (*acc)[TILE_X])
+/* The same for 3x3 taps and pixels side by side: of a row, each vector is loaded once and takes the place of the one that
+ * is done with. With many registers, tiles are so large that even a loop over three rows is felt; with few, a long body
+ * is the slower one. */
+static inline __attribute__((always_inline)) void tile_three(const int tc, const int tv, const struct plane *p,
+                                                             const struct tile *t, const float *x, vf (*acc)[TILE_X])
 {
-    const size_t lanes = (size_t)p->lanes, x_row = p->x_row, x_channel = p->x_channel;
+    const size_t x_row = p->x_row, x_channel = p->x_channel;
     const float *w = t->w;
-    size_t at = 0;
-    for (int k = p->channels; k > 0; k--, at += x_channel, w += 9 * tc)
+    for (int k = p->channels; k > 0; k--, x += x_channel, w += 9 * tc)
         UNROLL for (int ty = 0; ty < 3; ty++)
+        {
+            const float *const row = x + (size_t)ty * x_row;
+            vf in[TILE_X];
+            UNROLL for (int v = 0; v < tv; v++) in[v] = vf_load(row + v * VL);
             UNROLL for (int tx = 0; tx < 3; tx++)
-                tile_tap(tc, tv, narrow, p, x, at + (size_t)ty * x_row + (size_t)tx * lanes, w + (3 * ty + tx) * tc,
-                         acc);
+            {
+                if (tx > 0) in[(tx - 1) % tv] = vf_load(row + (tv + tx - 1) * VL);
+                UNROLL for (int c = 0; c < tc; c++)
+                {
+                    const vf wc = vf_set1(w[(3 * ty + tx) * tc + c]);
+                    UNROLL for (int v = 0; v < tv; v++) acc[c][v] = vf_fma(in[(v + tx) % tv], wc, acc[c][v]);
+                }
+            }
+        }
 }
 
 /* The same for a single tap: one loop is enough. */
@@ -108,8 +118,9 @@ static inline __attribute__((always_inline)) void tile_taps(const int tc, const 
         return;
     else if (t->ty == 1 && taps == 1)
         tile_one_tap(tc, tv, narrow, p, t, x, acc);
-    else if (often && TILE_X >= 4 && t->ty == 3 && taps == 3 && p->taps_x == 3 && p->taps_y == 3)
-        tile_three(tc, tv, narrow, p, t, x, acc);
+    else if (often && !narrow && TILE_X >= 4 && t->ty == 3 && taps == 3 && p->taps_x == 3 && p->taps_y == 3 &&
+             p->lanes == VL && p->x_step == VL && x[tv - 1] == x[0] + (tv - 1) * VL)
+        tile_three(tc, tv, p, t, x[0], acc);
     else if (often && taps == 3)
         tile_walk(tc, tv, narrow, 3, p, t, x, acc);
     else if (often && taps == 5)
