@@ -10,6 +10,7 @@
  * is a chain of whole vectors, whatever the shape: no im2col, no tails. One sample alone (lanes 1): a vector holds VL
  * neighbours of a row, or VL output channels for the gradient by weight. */
 #include "simd/conv_rows_tmpl.h"
+#include "simd/conv_pointwise_tmpl.h"
 #include "simd/conv_weight_tmpl.h"
 #include "simd/conv_pool_tmpl.h"
 #ifdef SELECT
@@ -24,7 +25,9 @@
 static void forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
                     float *y, float *scratch)
 {
-    if (fits(c, s))
+    if (is_pointwise(c, s))
+        pointwise_forward(c, s, x, w, b, y, scratch);
+    else if (fits(c, s))
         rows_forward(c, s, x, w, b, y, scratch);
     else
         SMALLER(cr_conv).forward(c, s, x, w, b, y, scratch);
@@ -39,7 +42,9 @@ static void backward_input(const struct cr_conv *c, struct cr_samples s, const f
         return;
     }
 #endif
-    if (fits(c, s))
+    if (is_pointwise(c, s))
+        pointwise_backward_input(c, s, dy, w, dx, scratch);
+    else if (fits(c, s))
         rows_backward_input(c, s, dy, w, dx, scratch);
     else
         SMALLER(cr_conv).backward_input(c, s, dy, w, dx, scratch);
