@@ -25,7 +25,7 @@ static size_t scratch(const struct cr_layer *l, struct cr_samples s)
 
 static const char *alone(const struct cr_layer *l)
 {
-    return cr_conv_along_rows(&l->conv) ? "along rows" : "scalar but for the gradient by weight";
+    return cr_kernels()->conv.alone_by_product(&l->conv) ? "as matrix products" : "along rows";
 }
 
 static void forward(const struct cr_layer *l, const struct cr_pass *p)

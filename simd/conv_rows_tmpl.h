@@ -187,13 +187,6 @@ static void run_slabs(const struct plane *p, int planes, struct border z, int wi
     }
 }
 
-/* Do the arrangement and the shape fill these vectors? One sample alone takes vectors of at most 8 floats: rows are
- * short. */
-static int fits(const struct cr_conv *c, struct cr_samples s)
-{
-    return s.lanes % VL == 0 || (s.lanes == 1 && VL <= 8 && cr_conv_along_rows(c));
-}
-
 /* Room for all packed weights. */
 static size_t packed_size(const struct cr_conv *c)
 {

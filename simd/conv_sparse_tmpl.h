@@ -7,6 +7,7 @@
 #define CR_SIMD_CONV_SPARSE_TMPL_H
 
 #include "simd/conv_border_tmpl.h"
+#include "simd/conv_product_tmpl.h"
 #include "simd/conv_single_tmpl.h"
 
 /* Values of dy that are not zero, and where their windows begin in the bordered image. Room for VL more than there
@@ -271,18 +272,22 @@ static void sparse_backward_input(const struct cr_conv *c, struct cr_samples s, 
 /* Is the sparse way shorter? Counted in vector operations. */
 static int sparse_weight_pays(const struct cr_conv *c, struct cr_samples s, const float *dy)
 {
-    const size_t positions = (size_t)c->out_h * (size_t)c->out_w, values = (size_t)(s.n * c->out_c) * positions;
+    const size_t positions = (size_t)c->out_h * (size_t)c->out_w, taps = (size_t)(c->in_c * c->kh * c->kw);
+    const size_t out_c = (size_t)c->out_c, values = (size_t)s.n * out_c * positions;
     const size_t sparse = count_spikes(dy, values) * (size_t)(c->in_c * c->kh * pieces(c));
-    const size_t dense = (size_t)(s.n * ((c->out_c + VL - 1) / VL)) * positions * (size_t)(c->in_c * c->kh * c->kw);
+    const size_t dense = product_pays_by_weight(c) ? values * taps / (size_t)GEMM.vector
+                                                   : (size_t)s.n * ((out_c + VL - 1) / VL) * positions * taps;
     return sparse < dense;
 }
 
 /* A spike is a load and a store besides each multiplication, hence the 2. */
 static int sparse_input_pays(const struct cr_conv *c, struct cr_samples s, const float *dy)
 {
-    const size_t values = (size_t)(s.n * c->out_c) * (size_t)c->out_h * (size_t)c->out_w;
-    const size_t sparse = 2 * count_spikes(dy, values) * (size_t)((c->in_c + VL - 1) / VL);
-    const size_t dense = (size_t)(s.n * c->out_c * c->in_h) * (size_t)((c->in_w + VL - 1) / VL * c->in_c);
+    const size_t values = (size_t)(s.n * c->out_c) * (size_t)c->out_h * (size_t)c->out_w, in_c = (size_t)c->in_c;
+    const size_t sparse = 2 * count_spikes(dy, values) * ((in_c + VL - 1) / VL);
+    const size_t dense = product_pays(c, c->in_c, c->in_w)
+                             ? values * in_c / (size_t)GEMM.vector
+                             : (size_t)(s.n * c->out_c * c->in_h) * (size_t)((c->in_w + VL - 1) / VL) * in_c;
     return sparse < dense;
 }
 

@@ -2,6 +2,7 @@
  *
  *     TILE_C, TILE_X   channels x vectors of the register tile of forward and backward_input
  *     TILE_O, TILE_T   output channels x taps of the register tile of backward_weight
+ *     GEMM             kernels of the products, for one sample
  *     SPIKE_ROWS       rows of a window in the register tile of the sparse gradient by weight
  *     SMALLER(name)    the tables for what does not fill these vectors
  *     CONV(name)       what the tables made here are called
@@ -18,8 +19,15 @@
 #endif
 #if VL <= 8 /* rows of one sample are short */
 #include "simd/conv_single_tmpl.h"
+#include "simd/conv_product_tmpl.h"
 #include "simd/conv_sparse_tmpl.h"
 #include "simd/conv_pool_single_tmpl.h"
+#endif
+
+#if VL <= 8
+static int alone_by_product(const struct cr_conv *c) { return product_pays(c, c->out_c, c->out_w); }
+#else
+static int alone_by_product(const struct cr_conv *c) { return SMALLER(cr_conv).alone_by_product(c); }
 #endif
 
 static void forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
@@ -27,8 +35,14 @@ static void forward(const struct cr_conv *c, struct cr_samples s, const float *x
 {
     if (is_pointwise(c, s))
         pointwise_forward(c, s, x, w, b, y, scratch);
-    else if (fits(c, s))
+    else if (s.lanes % VL == 0)
         rows_forward(c, s, x, w, b, y, scratch);
+#if VL <= 8
+    else if (s.lanes == 1 && product_pays(c, c->out_c, c->out_w))
+        product_forward(c, s, x, w, b, y, scratch);
+    else if (s.lanes == 1)
+        rows_forward(c, s, x, w, b, y, scratch);
+#endif
     else
         SMALLER(cr_conv).forward(c, s, x, w, b, y, scratch);
 }
@@ -36,16 +50,18 @@ static void forward(const struct cr_conv *c, struct cr_samples s, const float *x
 static void backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w, float *dx,
                            float *scratch)
 {
-#if VL <= 8
-    if (s.lanes == 1 && sparse_input_pays(c, s, dy)) {
-        sparse_backward_input(c, s, dy, w, dx, scratch);
-        return;
-    }
-#endif
     if (is_pointwise(c, s))
         pointwise_backward_input(c, s, dy, w, dx, scratch);
-    else if (fits(c, s))
+    else if (s.lanes % VL == 0)
         rows_backward_input(c, s, dy, w, dx, scratch);
+#if VL <= 8
+    else if (s.lanes == 1 && sparse_input_pays(c, s, dy))
+        sparse_backward_input(c, s, dy, w, dx, scratch);
+    else if (s.lanes == 1 && product_pays(c, c->in_c, c->in_w))
+        product_backward_input(c, s, dy, w, dx, scratch);
+    else if (s.lanes == 1)
+        rows_backward_input(c, s, dy, w, dx, scratch);
+#endif
     else
         SMALLER(cr_conv).backward_input(c, s, dy, w, dx, scratch);
 }
@@ -53,22 +69,27 @@ static void backward_input(const struct cr_conv *c, struct cr_samples s, const f
 static void backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy, float *dw,
                             float *db, float *scratch)
 {
-#if VL <= 8
-    if (s.lanes == 1) {
-        if (sparse_weight_pays(c, s, dy))
-            sparse_backward_weight(c, s, x, dy, dw, db, scratch);
-        else
-            dense_backward_weight(c, s, x, dy, dw, db, scratch);
-        return;
-    }
-#endif
     if (s.lanes % VL == 0)
         lanes_backward_weight(c, s, x, dy, dw, db, scratch);
+#if VL <= 8
+    else if (s.lanes == 1 && sparse_weight_pays(c, s, dy))
+        sparse_backward_weight(c, s, x, dy, dw, db, scratch);
+    else if (s.lanes == 1 && product_pays_by_weight(c))
+        product_backward_weight(c, s, x, dy, dw, db, scratch);
+    else if (s.lanes == 1)
+        dense_backward_weight(c, s, x, dy, dw, db, scratch);
+#endif
     else
         SMALLER(cr_conv).backward_weight(c, s, x, dy, dw, db, scratch);
 }
 
-const struct cr_conv_kernels CONV(cr_conv) = { forward, backward_input, backward_weight };
+const struct cr_conv_kernels CONV(cr_conv) = { forward, backward_input, backward_weight, alone_by_product };
+
+#if VL <= 8
+const struct cr_conv_kernels CONV(cr_conv_product) = {
+    product_forward, product_backward_input, product_backward_weight, alone_by_product,
+};
+#endif
 
 /* One sample alone: where its gradients by weight are shorter from a list of winners, a quarter of the outputs. */
 static int pooled_fits(const struct cr_conv *c, struct cr_samples s)

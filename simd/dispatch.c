@@ -22,21 +22,32 @@
 void cr_kernels_fill(struct cr_kernels *t, unsigned flags)
 {
     *t = TABLE("ref", ref);
+    t->conv_product = cr_conv_ref;
 #if CR_HAVE_FMA
-    if (flags & CR_CPU_FMA) *t = TABLE("ref", ref_fma);
+    if (flags & CR_CPU_FMA) {
+        *t = TABLE("ref", ref_fma);
+        t->conv_product = cr_conv_ref_fma;
+    }
 #endif
 #if CR_HAVE_AVX2
-    if (flags & CR_CPU_AVX2) *t = TABLE("avx2", avx2);
+    if (flags & CR_CPU_AVX2) {
+        *t = TABLE("avx2", avx2);
+        t->conv_product = cr_conv_product_avx2;
+    }
 #endif
 #if CR_HAVE_AVX512
     if (flags & CR_CPU_AVX512) {
         *t = TABLE("avx512", avx512);
+        t->conv_product = cr_conv_product_half_avx512;
         t->two = 1;
         if (!(flags & CR_CPU_SELECTS)) t->conv_pool = cr_conv_pool_wide_avx512;
     }
 #endif
 #if CR_HAVE_NEON
-    if (flags & CR_CPU_NEON) *t = TABLE("neon", neon);
+    if (flags & CR_CPU_NEON) {
+        *t = TABLE("neon", neon);
+        t->conv_product = cr_conv_product_neon;
+    }
 #endif
 }
 

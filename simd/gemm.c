@@ -90,6 +90,12 @@ size_t cr_gemm_scratch(const struct cr_gemm_kernels *kernels, size_t m, size_t n
     return floats_of_a(kernels, m, k) + floats_of_b(kernels, m, n, k);
 }
 
+size_t cr_gemm_scratch_of_rows(size_t m, size_t k)
+{
+    enum { VECTOR = 16 }; /* floats at most; a panel of A wastes a third */
+    return (least(m, CR_GEMM_MOST_MC) * 4 / 3 + VECTOR + CR_GEMM_MOST_NR) * round_up(least(k, CR_GEMM_MOST_KC), 16);
+}
+
 /* Packing pays where elements are used often enough, and where they lie so that they evict each other from the
  * cache. */
 static int worth_packing_a(const struct cr_gemm *g)

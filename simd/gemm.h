@@ -65,6 +65,10 @@ struct cr_gemm_kernels {
 /* Floats of 64-byte aligned scratch that a product of this size, or any part of it, may use. */
 size_t cr_gemm_scratch(const struct cr_gemm_kernels *kernels, size_t m, size_t n, size_t k);
 
+/* At most, in any instruction set; and scratch enough in any with vectors, for any n and at most its mc rows. */
+enum { CR_GEMM_MOST_MC = 196, CR_GEMM_MOST_KC = 512, CR_GEMM_MOST_NR = 32 };
+size_t cr_gemm_scratch_of_rows(size_t m, size_t k);
+
 void cr_gemm(const struct cr_gemm_kernels *kernels, const struct cr_gemm *g, float *scratch);
 
 /* Thread `thread` of `threads` computes its own part of C, with scratch of its own. The parts are disjoint and need no

@@ -42,8 +42,8 @@ struct cr_conv {
     int kh, kw, stride, pad;
 };
 
-/* With lanes 1: do vectors that run along a row take this shape? Where not, forward and the gradient by input (of
- * pooling: both passes) are left to the scalar reference. */
+/* With lanes 1: do vectors that run along a row take this shape? Where not, convolutions become matrix products, and
+ * pooling is left to the scalar reference. */
 static inline int cr_conv_along_rows(const struct cr_conv *c) { return c->stride == 1; }
 static inline int cr_maxpool_along_rows(const struct cr_conv *c)
 {
@@ -60,6 +60,8 @@ typedef void cr_conv_backward_input_fn(const struct cr_conv *c, struct cr_sample
                                        float *dx, float *scratch);
 typedef void cr_conv_backward_weight_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
                                         float *dw, float *db, float *scratch);
+/* With lanes 1: is forward a matrix product here, or do vectors run along rows? The bits are the same. */
+typedef int cr_conv_by_product_fn(const struct cr_conv *c);
 /* Floats of scratch that any of the three may use, for any instruction set. */
 size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s);
 
@@ -149,6 +151,7 @@ struct cr_conv_kernels {
     cr_conv_forward_fn *forward;
     cr_conv_backward_input_fn *backward_input;
     cr_conv_backward_weight_fn *backward_weight;
+    cr_conv_by_product_fn *alone_by_product;
 };
 struct cr_conv_pool_kernels {
     cr_conv_pool_fits_fn *fits;
@@ -184,6 +187,7 @@ struct cr_kernels {
     int two; /* blocks of 8 samples fill half a vector of these only: two at once are faster */
     struct cr_gemm_kernels gemm; /* simd/gemm.h */
     struct cr_conv_kernels conv;
+    struct cr_conv_kernels conv_product; /* lanes 1 alone, always as products: what `conv` takes where it pays */
     struct cr_conv_pool_kernels conv_pool;
     struct cr_linear_kernels linear;
     struct cr_maxpool_kernels maxpool;

@@ -52,6 +52,24 @@ static size_t chains(const struct cr_conv *c)
     return larger(every < CR_CONV_CHAINS ? every : CR_CONV_CHAINS, few) + (all + 2 * TREE) * LINE;
 }
 
+/* As products: a picture with its borders, and what its product wants. By input: weights turned, pixels of a phase, dy
+ * as a picture. By weight: chains of up to 16 lanes, a panel turned. */
+static size_t products(const struct cr_conv *c, struct cr_samples s)
+{
+    const size_t in_c = (size_t)c->in_c, out_c = (size_t)c->out_c, stride = (size_t)c->stride;
+    const size_t kh = (size_t)c->kh, kw = (size_t)c->kw, in_h = (size_t)c->in_h, in_w = (size_t)c->in_w;
+    const size_t out_h = (size_t)c->out_h, out_w = (size_t)c->out_w, lanes = s.n < 16 ? (size_t)s.n : 16;
+    const size_t taps = in_c * kh * kw, weights = lines(out_c * taps);
+    const size_t picture = lines(in_c * ((out_h - 1) * stride + kh) * stride * (out_w + kw / stride) + LINE);
+    const size_t picture_of_dy = lines(out_c * (in_h / stride + 1 + kh) * (in_w / stride + 1 + kw) + LINE);
+    const size_t forward = picture + cr_gemm_scratch_of_rows(out_c, taps);
+    const size_t input = weights + lines(in_c * in_h * in_w) + picture_of_dy +
+                         cr_gemm_scratch_of_rows(in_c, out_c * kh * kw);
+    const size_t weight = lanes * (weights + lines(out_c)) + picture + CR_CONV_PANEL +
+                          cr_gemm_scratch_of_rows(out_c, out_h * out_w);
+    return larger(forward, larger(input, weight));
+}
+
 size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
 {
     const size_t lanes = (size_t)s.lanes, area = (size_t)c->kh * (size_t)c->kw;
@@ -74,7 +92,7 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t dense = lanes16 * (in_c * area + 1) * channels + lines(positions * channels) +
                          words * lines(in_c * area + LINE) + in_c * plane;
     const size_t sparse = larger(sparse_by_weight(c, s), sparse_by_input(c)) + spikes(positions);
-    return lines(larger(packed + larger(forward, input), larger(dense, sparse)));
+    return lines(larger(larger(packed + larger(forward, input), products(c, s)), larger(dense, sparse)));
 }
 
 size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s)

@@ -9,6 +9,9 @@
  * those rows of dy: so many, or of so many channels one. */
 enum { CR_CONV_CHAINS = 128 * 1024, CR_CONV_ROWS = 8 * 1024, CR_CONV_LOT = 32 };
 
+/* Of the products of one sample (conv_product_tmpl.h): a panel of patches, each tap's outputs and a vector more. */
+enum { CR_CONV_PANEL = CR_GEMM_MOST_NR * (CR_GEMM_MOST_KC + 16) };
+
 #define CR_DECLARE_KERNELS(isa)                                                                                        \
     extern const struct cr_gemm_kernels cr_gemm_##isa;                                                                 \
     extern const struct cr_conv_kernels cr_conv_##isa;                                                                 \
@@ -33,6 +36,9 @@ CR_DECLARE_KERNELS(ref_fma);
 CR_DECLARE_KERNELS(avx2);
 CR_DECLARE_KERNELS(avx512);
 CR_DECLARE_KERNELS(neon);
+
+/* One sample alone, always as products. */
+extern const struct cr_conv_kernels cr_conv_product_avx2, cr_conv_product_half_avx512, cr_conv_product_neon;
 
 /* AVX-512 without CR_CPU_SELECTS. */
 extern const struct cr_conv_pool_kernels cr_conv_pool_wide_avx512;

@@ -75,6 +75,7 @@ START_TEST(conv)
             const int most = arrangement[a].lanes == 1 ? 16 : 1; /* side by side, nothing is left out for a zero */
             for (int one_of = 1; one_of <= most && arrangement[a].two <= k.two; one_of *= 4)
                 conv_case(*isa, &k.conv, &ref.conv, conv_shape + _i, arrangement[a], one_of);
+            if (most > 1) conv_case(*isa, &k.conv_product, &ref.conv, conv_shape + _i, arrangement[a], 1);
         }
 }
 END_TEST

@@ -228,6 +228,21 @@ START_TEST(parts)
 }
 END_TEST
 
+/* What is said of all instruction sets holds for each. */
+START_TEST(most)
+{
+    FOR_EACH_ISA(isa, g)
+    {
+        ck_assert_uint_le(g->mc, CR_GEMM_MOST_MC);
+        ck_assert_uint_le(g->kc, CR_GEMM_MOST_KC);
+        ck_assert_int_le(g->nr, CR_GEMM_MOST_NR);
+        for (size_t m = 1; m <= g->mc && g->vector > 1; m++)
+            for (size_t k = 1; k <= 2000; k += 37)
+                ck_assert_uint_le(cr_gemm_scratch(g, m, 100000, k), cr_gemm_scratch_of_rows(m, k));
+    }
+}
+END_TEST
+
 /* Packing: what is asked for, and nothing beyond the last whole vector of each step. */
 START_TEST(packing)
 {
@@ -296,6 +311,7 @@ Suite *gemm_suite(void)
     tcase_add_loop_test(tc, limits, 0, FORMS);
     tcase_add_loop_test(tc, shares, 0, FORMS);
     tcase_add_test(tc, parts);
+    tcase_add_test(tc, most);
     tcase_add_test(tc, packing);
     tcase_add_loop_test(tc, oracle, 0, 6);
     suite_add_tcase(s, tc);
