@@ -21,41 +21,53 @@ static void gather(int channels, int n, const float *x, size_t plane, float *to)
 }
 
 /* y[output][vector] = bias + sum over channels of x[channel][vector] * w. w: packed; bias may be NULL, for +0. */
-static void run_points(int channels, int outputs, int vectors, const float *x, const float *w, const float *bias,
-                       float *y, float *window)
+struct points {
+    int channels, outputs, vectors;
+    const float *x, *w, *bias;
+    float *y;
+};
+
+/* All outputs at some vectors, of which channels k lie in `window`. */
+static void run_window(const struct points *s, struct part k, struct part v, const float *window)
+{
+    const size_t plane = (size_t)s->vectors * VL;
+    const int count = tile_count(s->outputs), widths = tiles(v.size, TILE_X);
+    const struct plane p = {
+        .lanes = VL, .channels = k.size, .taps_y = 1, .taps_x = 1,
+        .x_channel = (size_t)v.size * VL, .y_channel = plane, .go_on = k.begin > 0,
+    };
+    struct tile t = { .ty = 1, .t0 = 0, .t1 = 1 };
+    struct part o = part_of(s->outputs, count, 0);
+    for (int i = 0; i < count; i++, next_part(&o)) {
+        float *const y = s->y + (size_t)o.begin * plane + (size_t)(v.begin * VL);
+        t.w = s->w + (size_t)(o.begin * s->channels + k.begin * o.size);
+        t.bias = s->bias ? s->bias + o.begin : NULL;
+        struct part n = part_of(v.size, widths, 0);
+        for (int j = 0; j < widths; j++, next_part(&n)) {
+            for (int q = 0; q < n.size; q++) {
+                t.x[q] = window + (n.begin + q) * VL;
+                t.y[q] = y + (n.begin + q) * VL;
+            }
+            tile_of[o.size - 1][n.size](&p, &t);
+        }
+    }
+}
+
+static void run_points(const struct points *s, float *window)
 {
     enum {
         NEAR = 8 * 1024, /* floats of what is gathered: a cache of 32 KB, most of one of 48 KB; */
         RUN = 128        /* of a channel: what memory likes to give at a time */
     };
-    const size_t plane = (size_t)vectors * VL;
-    const int blocks = tiles(channels, NEAR / (TILE_X * VL)), count = tile_count(outputs);
-    struct part k = part_of(channels, blocks, 0);
+    const size_t plane = (size_t)s->vectors * VL;
+    const int blocks = tiles(s->channels, NEAR / (TILE_X * VL));
+    struct part k = part_of(s->channels, blocks, 0);
     for (int block = 0; block < blocks; block++, next_part(&k)) {
-        const int span = imin(NEAR / k.size, RUN) / (TILE_X * VL) * TILE_X, windows = tiles(vectors, span);
-        struct part v = part_of(vectors, windows, 0);
+        const int span = imin(NEAR / k.size, RUN) / (TILE_X * VL) * TILE_X, windows = tiles(s->vectors, span);
+        struct part v = part_of(s->vectors, windows, 0);
         for (int i = 0; i < windows; i++, next_part(&v)) {
-            gather(k.size, v.size, x + (size_t)k.begin * plane + (size_t)(v.begin * VL), plane, window);
-            const int count_x = tiles(v.size, TILE_X);
-            const struct plane p = {
-                .lanes = VL, .channels = k.size, .taps_y = 1, .taps_x = 1,
-                .x_channel = (size_t)v.size * VL, .y_channel = plane, .go_on = block > 0,
-            };
-            struct tile t = { .ty = 1, .t0 = 0, .t1 = 1 };
-            struct part o = part_of(outputs, count, 0);
-            for (int tile = 0; tile < count; tile++, next_part(&o)) {
-                t.w = w + (size_t)(o.begin * channels + k.begin * o.size);
-                t.bias = bias ? bias + o.begin : NULL;
-                float *const to = y + (size_t)o.begin * plane + (size_t)(v.begin * VL);
-                struct part n = part_of(v.size, count_x, 0);
-                for (int m = 0; m < count_x; m++, next_part(&n)) {
-                    for (int q = 0; q < n.size; q++) {
-                        t.x[q] = window + (n.begin + q) * VL;
-                        t.y[q] = to + (n.begin + q) * VL;
-                    }
-                    tile_of[o.size - 1][n.size](&p, &t);
-                }
-            }
+            gather(k.size, v.size, s->x + (size_t)k.begin * plane + (size_t)(v.begin * VL), plane, window);
+            run_window(s, k, v, window);
         }
     }
 }
@@ -64,18 +76,24 @@ static void pointwise_forward(const struct cr_conv *c, struct cr_samples s, cons
                               const float *b, float *y, float *scratch)
 {
     const size_t plane = (size_t)(c->in_h * c->in_w * s.lanes);
+    struct points p = {
+        .channels = c->in_c, .outputs = c->out_c, .vectors = (int)(plane / VL), .x = x, .w = scratch, .bias = b, .y = y,
+    };
     pack_forward(c, TILE_C, w, scratch);
-    for (int g = 0; g < cr_groups(s); g++, x += (size_t)c->in_c * plane, y += (size_t)c->out_c * plane)
-        run_points(c->in_c, c->out_c, (int)(plane / VL), x, scratch, b, y, scratch + packed_size(c));
+    for (int g = 0; g < cr_groups(s); g++, p.x += (size_t)c->in_c * plane, p.y += (size_t)c->out_c * plane)
+        run_points(&p, scratch + packed_size(c));
 }
 
 static void pointwise_backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
                                      float *dx, float *scratch)
 {
     const size_t plane = (size_t)(c->in_h * c->in_w * s.lanes);
+    struct points p = {
+        .channels = c->out_c, .outputs = c->in_c, .vectors = (int)(plane / VL), .x = dy, .w = scratch, .y = dx,
+    };
     pack_backward(c, 0, 0, 1, 1, w, scratch);
-    for (int g = 0; g < cr_groups(s); g++, dy += (size_t)c->out_c * plane, dx += (size_t)c->in_c * plane)
-        run_points(c->out_c, c->in_c, (int)(plane / VL), dy, scratch, NULL, dx, scratch + packed_size(c));
+    for (int g = 0; g < cr_groups(s); g++, p.x += (size_t)c->out_c * plane, p.y += (size_t)c->in_c * plane)
+        run_points(&p, scratch + packed_size(c));
 }
 
 #endif

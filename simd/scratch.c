@@ -42,14 +42,15 @@ static size_t spikes(size_t positions)
     return 2 * lines(positions + LINE);
 }
 
-/* By weight: as many chains as may wait, or a few taps of all channels; those of the bias; and as many as a tree takes
- * too many. */
+/* By weight: as many chains as may wait, or those of the smallest lot, all taps of a turn of outputs and of a tile's
+ * channels; those of the bias; and as many as a tree takes too many. */
 static size_t chains(const struct cr_conv *c)
 {
-    enum { TAPS = 5, TREE = 3 }; /* of the largest tile */
-    const size_t taps = (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw, all = (size_t)c->out_c;
-    const size_t every = all * taps * LINE, few = all * TAPS * LINE;
-    return larger(every < CR_CONV_CHAINS ? every : CR_CONV_CHAINS, few) + (all + 2 * TREE) * LINE;
+    enum { TURN = 28, PLANES = 6, TREE = 3 }; /* at most */
+    const size_t area = (size_t)c->kh * (size_t)c->kw, all = (size_t)c->out_c;
+    const size_t every = all * (size_t)c->in_c * area * LINE, smallest = TURN * PLANES * area * LINE;
+    const size_t most = larger(CR_CONV_CHAINS, smallest);
+    return (every < most ? every : most) + (all + 2 * TREE) * LINE;
 }
 
 /* As products: a picture with its borders, and what its product wants. By input: weights turned, pixels of a phase, dy
