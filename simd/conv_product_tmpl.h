@@ -90,31 +90,29 @@ static inline size_t next_tap(struct tap *t, const struct patches *m)
     return at;
 }
 
-/* Outputs side by side in a row of the picture: `at` from output (0, 0)'s place, to..end-1 of a panel's. */
-struct run {
-    size_t at, to, end;
+/* Outputs side by side in a row of the picture, at most a vector: `at` from output (0, 0)'s place, `to` in a panel. */
+struct piece {
+    size_t at, to;
 };
 
-/* Outputs j..j+n-1 as runs; how many. */
-static size_t runs_of(const struct patches *m, size_t j, size_t n, struct run *runs)
+/* Outputs j..j+n-1 in pieces; how many. */
+static size_t pieces_of(const struct patches *m, size_t j, size_t n, struct piece *piece)
 {
     const size_t width = (size_t)m->width, row = m->row * (size_t)m->stride;
     size_t count = 0, column = j % width, at = j / width * row;
     for (size_t i = 0; i < n; column = 0, at += row) {
         const size_t end = i + width - column < n ? i + width - column : n;
-        runs[count++] = (struct run){ at + column, i, end };
+        for (size_t v = 0; i + v < end; v += VL) piece[count++] = (struct piece){ at + column + v, i + v };
         i = end;
     }
     return count;
 }
 
-/* What a tap meets; `tap` is where it is for output (0, 0). Up to VL - 1 floats more are written. */
-static inline void put_runs(size_t count, const struct run *r, const float *tap, float *to)
+/* What a tap meets; `tap` is where it is for output (0, 0). Whole vectors are written, each over the last one's end: up
+ * to VL - 1 floats more. */
+static inline void put_pieces(size_t count, const struct piece *piece, const float *tap, float *to)
 {
-    for (; count > 0; count--, r++) {
-        const float *from = tap + r->at;
-        for (size_t i = r->to; i < r->end; i += VL, from += VL) vf_store(to + i, vf_load(from));
-    }
+    for (size_t i = 0; i < count; i++) vf_store(to + piece[i].to, vf_load(tap + piece[i].at));
 }
 
 /* A panel of patches (taps, outputs). */
@@ -122,12 +120,12 @@ static void fill_patches(const void *what, size_t from_p, size_t k, size_t from_
 {
     const struct patches *const m = what;
     if (k == 0) return; /* a phase without taps */
-    struct run runs[CR_GEMM_MOST_NR];
-    const size_t count = runs_of(m, from_j, n, runs);
+    struct piece piece[CR_GEMM_MOST_NR];
+    const size_t count = pieces_of(m, from_j, n, piece);
     struct tap t = tap_of(m, from_p);
-    for (; k > 1; k--, to += step) put_runs(count, runs, m->picture + next_tap(&t, m), to);
+    for (; k > 1; k--, to += step) put_pieces(count, piece, m->picture + next_tap(&t, m), to);
     float last[CR_GEMM_MOST_NR + VL]; /* nothing may be written behind the last row */
-    put_runs(count, runs, m->picture + next_tap(&t, m), last);
+    put_pieces(count, piece, m->picture + next_tap(&t, m), last);
     put_copy(to, last, n);
 }
 
@@ -136,10 +134,10 @@ static void fill_turned(const void *what, size_t from_p, size_t k, size_t from_j
 {
     const struct patches *const m = what;
     const size_t length = (k + 15) / 16 * 16 + 16; /* a vector more than is wanted may be written */
-    struct run runs[CR_GEMM_MOST_KC];
-    const size_t count = runs_of(m, from_p, k, runs);
+    struct piece piece[CR_GEMM_MOST_KC];
+    const size_t count = pieces_of(m, from_p, k, piece);
     struct tap t = tap_of(m, from_j);
-    for (size_t i = 0; i < n; i++) put_runs(count, runs, m->picture + next_tap(&t, m), m->turned + i * length);
+    for (size_t i = 0; i < n; i++) put_pieces(count, piece, m->picture + next_tap(&t, m), m->turned + i * length);
     GEMM.pack(n, k, m->turned, length, 1, to, step);
 }
 
