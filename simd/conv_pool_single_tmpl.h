@@ -20,7 +20,11 @@ static void pool_single_forward(const struct cr_conv *c, struct cr_samples s, co
     const float *full = scratch;
     struct winner *winner = won;
 
-    rows_forward(c, s, x, w, b, scratch, scratch + ((size_t)(s.n * c->out_c) * plane + 15) / 16 * 16);
+    float *const room = scratch + ((size_t)(s.n * c->out_c) * plane + 15) / 16 * 16;
+    if (product_pays(c, c->out_c, c->out_w))
+        product_forward(c, s, x, w, b, scratch, room);
+    else
+        rows_forward(c, s, x, w, b, scratch, room);
     for (int i = 0; i < s.n * c->out_c; i++, full += plane)
         for (int cy = 0; cy < cell_rows(c); cy++, y += columns)
             for (int cx = 0; cx < columns; cx += VL, winner++) {

@@ -105,44 +105,77 @@ void ISA(cr_sum)(size_t from, size_t to, int parts, uint32_t *const *part, uint3
 /* |a| < 2^-100 becomes +0, so that nothing lingers as a subnormal; NaN stays. */
 static inline vf flush(vf a) { return vf_select(vf_gt(vf_set1(0x1p-100f), vf_abs(a)), vf_zero(), a); }
 
-/* The roundings in the order that kernels.h states. */
-static inline void sgd_step(vi q, const struct cr_sgd *o, float *w, float *v, int n)
+/* What a loop knows of its settings beforehand: momentum, but not Nesterov's; with it, weight decay or not; one sample,
+ * itself the mean. */
+enum { USUAL = 1, DECAYS = 2, ALONE = 4 };
+
+static int known_of(const struct cr_sgd *o)
 {
+    return o->momentum == 0 || o->nesterov ? 0 : o->weight_decay != 0 ? USUAL | DECAYS : USUAL;
+}
+
+/* The roundings in the order that kernels.h states. */
+static inline __attribute__((always_inline)) void sgd_step(const int known, vi q, const struct cr_sgd *o, float *w,
+                                                           float *v, int n)
+{
+    const int usual = known & USUAL, decays = usual ? known & DECAYS : o->weight_decay != 0;
     const vf momentum = vf_set1(o->momentum);
     const vf old = vf_load_n(w, n);
-    vf g = vf_mul(vf_mul(vi_to_f(q), vf_set1(o->unscale)), vf_set1(o->inv_n));
-    if (o->weight_decay != 0) g = vf_fma(vf_set1(o->weight_decay), old, g);
+    vf g = vf_mul(vi_to_f(q), vf_set1(o->unscale));
+    if (!(known & ALONE)) g = vf_mul(g, vf_set1(o->inv_n));
+    if (decays) g = vf_fma(vf_set1(o->weight_decay), old, g);
 
     vf d = g;
-    if (o->momentum != 0) {
+    if (usual || o->momentum != 0) {
         const vf speed = vf_fma(momentum, vf_load_n(v, n), g);
-        d = o->nesterov ? vf_fma(momentum, speed, g) : speed;
+        d = !usual && o->nesterov ? vf_fma(momentum, speed, g) : speed;
         vf_store_n(v, flush(speed), n);
     }
     vf_store_n(w, flush(vf_fma(vf_set1(-o->lr), d, old)), n);
 }
 
-void ISA(cr_sgd)(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, float *v)
+static inline __attribute__((always_inline)) void sgd_run(const int known, size_t n, const uint32_t *q,
+                                                          const struct cr_sgd *o, float *w, float *v)
 {
-    const struct cr_sgd own = *o; /* which stores to w cannot change, so it stays in registers */
     const size_t whole = n / VL * VL;
     const int rest = (int)(n - whole);
 
-    for (size_t i = 0; i < whole; i += VL) sgd_step(vi_load(q + i), &own, w + i, v ? v + i : NULL, VL);
-    if (rest) sgd_step(vi_load_n(q + whole, rest), &own, w + whole, v ? v + whole : NULL, rest);
+    for (size_t i = 0; i < whole; i += VL) sgd_step(known, vi_load(q + i), o, w + i, v ? v + i : NULL, VL);
+    if (rest) sgd_step(known, vi_load_n(q + whole, rest), o, w + whole, v ? v + whole : NULL, rest);
 }
 
-void ISA(cr_sgd_outer)(int in, int out, const float *x, const float *dy, float scale, const struct cr_sgd *o, float *w,
-                       float *v)
+void ISA(cr_sgd)(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, float *v)
 {
-    const struct cr_sgd own = *o;
+    const struct cr_sgd own = *o; /* which stores to w cannot change, so it stays in registers */
+    switch (known_of(o)) {
+    case USUAL: sgd_run(USUAL, n, q, &own, w, v); break;
+    case USUAL | DECAYS: sgd_run(USUAL | DECAYS, n, q, &own, w, v); break;
+    default: sgd_run(0, n, q, &own, w, v);
+    }
+}
+
+static inline __attribute__((always_inline)) void sgd_outer_run(const int known, int in, int out, const float *x,
+                                                                const float *dy, float scale, const struct cr_sgd *o,
+                                                                float *w, float *v)
+{
     const int whole = in / VL * VL, rest = in - whole;
     const vf s = vf_set1(scale);
 
     for (int k = 0; k < out; k++, w += in, v = v ? v + in : NULL) {
         const vf d = vf_set1(dy[k]);
         for (int i = 0; i < whole; i += VL)
-            sgd_step(outer_of(x + i, d, s, VL), &own, w + i, v ? v + i : NULL, VL);
-        if (rest) sgd_step(outer_of(x + whole, d, s, rest), &own, w + whole, v ? v + whole : NULL, rest);
+            sgd_step(known, outer_of(x + i, d, s, VL), o, w + i, v ? v + i : NULL, VL);
+        if (rest) sgd_step(known, outer_of(x + whole, d, s, rest), o, w + whole, v ? v + whole : NULL, rest);
+    }
+}
+
+void ISA(cr_sgd_outer)(int in, int out, const float *x, const float *dy, float scale, const struct cr_sgd *o, float *w,
+                       float *v)
+{
+    const struct cr_sgd own = *o;
+    switch (o->inv_n == 1 ? known_of(o) : 0) {
+    case USUAL: sgd_outer_run(USUAL | ALONE, in, out, x, dy, scale, &own, w, v); break;
+    case USUAL | DECAYS: sgd_outer_run(USUAL | DECAYS | ALONE, in, out, x, dy, scale, &own, w, v); break;
+    default: sgd_outer_run(0, in, out, x, dy, scale, &own, w, v);
     }
 }

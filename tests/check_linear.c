@@ -122,7 +122,9 @@ static void sgd_outer_case(const char *isa, const struct cr_kernels *k, const st
 START_TEST(sgd_outer)
 {
     static const struct cr_sgd option[] = {
-        { 0x1p-20f, 1, 0.05f, 0, 0, 0 }, { 0x1p-20f, 1, 0.05f, 0.9f, 0.0005f, 0 }, { 0x1p-20f, 1, 0.1f, 0.9f, 0, 1 },
+        { 0x1p-20f, 1, 0.05f, 0, 0, 0 },          { 0x1p-20f, 1, 0.05f, 0.9f, 0.0005f, 0 },
+        { 0x1p-20f, 1, 0.1f, 0.9f, 0, 0 },        { 0x1p-20f, 1, 0.1f, 0.9f, 0, 1 },
+        { 0x1p-20f, 0.3f, 0.1f, 0.9f, 0.01f, 0 }, { 0x1p-20f, 1, 0.1f, 0.9f, 0.01f, 1 },
     };
     FOR_EACH_ISA(isa, k, ref)
         for (size_t i = 0; i < sizeof option / sizeof *option; i++)
