@@ -70,26 +70,34 @@ static inline __attribute__((always_inline)) void tile_walk(const int tc, const 
                     tile_tap(tc, tv, narrow, p, x, at + tx * lanes, w + tx * (size_t)tc, acc);
 }
 
-/* The same for 3x3 taps and pixels side by side: each vector of a row is loaded once, in the place of the one that is
- * done with. With many registers, tiles are so large that even a loop over three rows is felt; with few, a long body is
- * the slower one. */
-static inline __attribute__((always_inline)) void tile_three(const int tc, const int tv, const struct plane *p,
-                                                             const struct tile *t, const float *x, vf (*acc)[TILE_X])
+/* The same for 3x3 taps. along: the vectors are pixels side by side; each vector of a row is loaded once, in the place of
+ * the one that is done with. With many registers, tiles are so large that even a loop over three rows is felt; with few,
+ * a long body is the slower one. */
+static inline __attribute__((always_inline)) void tile_three(const int tc, const int tv, const int along,
+                                                             const struct plane *p, const struct tile *t,
+                                                             const float *const *x, vf (*acc)[TILE_X])
 {
-    const size_t x_row = p->x_row, x_channel = p->x_channel;
+    const size_t x_row = p->x_row, x_channel = p->x_channel, lanes = (size_t)p->lanes;
     const float *w = t->w;
-    for (int k = p->channels; k > 0; k--, x += x_channel, w += 9 * tc)
+    size_t at = 0;
+    for (int k = p->channels; k > 0; k--, at += x_channel, w += 9 * tc)
         UNROLL for (int ty = 0; ty < 3; ty++)
         {
-            const float *const row = x + (size_t)ty * x_row;
+            const size_t row = at + (size_t)ty * x_row;
+            const float *const wt = w + 3 * ty * tc;
+            if (!along) {
+                UNROLL for (int tx = 0; tx < 3; tx++)
+                    tile_tap(tc, tv, 0, p, x, row + (size_t)tx * lanes, wt + tx * tc, acc);
+                continue;
+            }
             vf in[TILE_X];
-            UNROLL for (int v = 0; v < tv; v++) in[v] = vf_load(row + v * VL);
+            UNROLL for (int v = 0; v < tv; v++) in[v] = vf_load(x[0] + row + v * VL);
             UNROLL for (int tx = 0; tx < 3; tx++)
             {
-                if (tx > 0) in[(tx - 1) % tv] = vf_load(row + (tv + tx - 1) * VL);
+                if (tx > 0) in[(tx - 1) % tv] = vf_load(x[0] + row + (tv + tx - 1) * VL);
                 UNROLL for (int c = 0; c < tc; c++)
                 {
-                    const vf wc = vf_set1(w[(3 * ty + tx) * tc + c]);
+                    const vf wc = vf_set1(wt[tx * tc + c]);
                     UNROLL for (int v = 0; v < tv; v++) acc[c][v] = vf_fma(in[(v + tx) % tv], wc, acc[c][v]);
                 }
             }
@@ -118,10 +126,12 @@ static inline __attribute__((always_inline)) void tile_taps(const int tc, const 
         return;
     else if (t->ty == 1 && taps == 1)
         tile_one_tap(tc, tv, narrow, p, t, x, acc);
-    else if (often && !narrow && TILE_X >= 4 && t->ty == 3 && taps == 3 && p->taps_x == 3 && p->taps_y == 3 &&
-             p->lanes == VL && p->x_step == VL && x[tv - 1] == x[0] + (tv - 1) * VL)
-        tile_three(tc, tv, p, t, x[0], acc);
-    else if (often && taps == 3)
+    else if (often && !narrow && TILE_X >= 4 && t->ty == 3 && taps == 3 && p->taps_x == 3 && p->taps_y == 3) {
+        if (p->lanes == VL && p->x_step == VL && x[tv - 1] == x[0] + (tv - 1) * VL)
+            tile_three(tc, tv, 1, p, t, x, acc);
+        else
+            tile_three(tc, tv, 0, p, t, x, acc);
+    } else if (often && taps == 3)
         tile_walk(tc, tv, narrow, 3, p, t, x, acc);
     else if (often && taps == 5)
         tile_walk(tc, tv, narrow, 5, p, t, x, acc);
