@@ -70,9 +70,9 @@ static inline __attribute__((always_inline)) void tile_walk(const int tc, const 
                     tile_tap(tc, tv, narrow, p, x, at + tx * lanes, w + tx * (size_t)tc, acc);
 }
 
-/* The same for 3x3 taps. along: the vectors are pixels side by side; each vector of a row is loaded once, in the place of
- * the one that is done with. With many registers, tiles are so large that even a loop over three rows is felt; with few,
- * a long body is the slower one. */
+/* The same for 3x3 taps. along: the vectors are pixels side by side; each one of a row is loaded once, in the place of
+ * the one that is done with. With many registers, tiles are so large that even a loop over three rows is felt; with
+ * few, a long body is the slower one. */
 static inline __attribute__((always_inline)) void tile_three(const int tc, const int tv, const int along,
                                                              const struct plane *p, const struct tile *t,
                                                              const float *const *x, vf (*acc)[TILE_X])
