@@ -77,11 +77,11 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t in_c = (size_t)c->in_c, out_c = (size_t)c->out_c;
     const size_t pad = (size_t)c->pad, in_h = (size_t)c->in_h, in_w = (size_t)c->in_w;
     const size_t packed = lines(in_c * out_c * area);
-    /* One group of x with borders beside the rows; one of dy with room for the taps; all of x with borders all round,
-     * columns sorted by phase. */
+    /* One group of x with borders beside the rows; one of dy with room for the taps; all of x in slices of lanes, or,
+     * with a max-pool behind, with borders all round. */
     const size_t forward = in_c * (in_h * (in_w + 2 * pad) * lanes + APART);
     const size_t input = out_c * ((size_t)c->out_h * ((size_t)c->out_w + 2 * (size_t)c->kw) * lanes + APART);
-    const size_t x_plane = (in_h + 2 * pad) * (in_w + 2 * pad + (size_t)c->stride) * lanes + MOST_SLICES * APART;
+    const size_t x_plane = (in_h + 2 * pad) * (in_w + 2 * pad) * lanes + MOST_SLICES * APART;
     const size_t rows = larger(CR_CONV_ROWS, CR_CONV_LOT * (size_t)c->out_w * lanes) + CR_CONV_LOT * APART;
     const size_t weight = (size_t)cr_groups(s) * in_c * x_plane + rows + chains(c);
     if (s.lanes > 1) return packed + lines(larger(forward, larger(input, weight)));
