@@ -96,7 +96,7 @@ static void run_forward(void *work)
 static void run_backward_input(void *work)
 {
     const struct work *const k = work;
-    k->kernels->conv.backward_input(&k->c, k->s, k->dy, k->w, k->dx, k->scratch);
+    k->kernels->conv.backward_input(&k->c, k->s, k->dy, k->w, cr_conv_step(&k->c), k->dx, k->scratch);
 }
 
 static void run_backward_weight(void *work)

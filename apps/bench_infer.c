@@ -80,7 +80,7 @@ static void run_single(void *work)
 
 static int latency(const struct subject *s, struct cr_rate *rate, struct cr_error *e)
 {
-    struct single one = { s, cr_worker_new(s->net, cr_kernels(), 1, 0) };
+    struct single one = { s, cr_worker_new(s->net, cr_kernels(), 1, CR_WORKER_EVALUATES) };
     if (!one.worker) return cr_fail(e, CR_E_NOMEM, "out of memory for the activations of one image");
     one.worker->image[0] = s->data->train.images;
     one.worker->label[0] = 0;

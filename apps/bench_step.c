@@ -14,7 +14,7 @@ static const double repetition_seconds = 0.25;
 
 struct step_args {
     struct cr_bench_args common;
-    const char *batch, *block; /* NULL = not given */
+    const char *batch, *block, *sharing; /* NULL = not given */
 };
 
 static const struct cr_option options[] = {
@@ -32,6 +32,12 @@ static const struct cr_option options[] = {
       .set = cr_option_text,
       .offset = offsetof(struct step_args, block) },
     CR_OPTION_THREADS(struct cr_bench_args, "one per core"),
+    { .name = "threads-per-block",
+      .argument = "N",
+      .help = "how many threads may share one",
+      .standard = "as many as make it faster",
+      .set = cr_option_text,
+      .offset = offsetof(struct step_args, sharing) },
     CR_OPTION_ISA,
     CR_OPTION_LANES,
     CR_BENCH_JSON,
@@ -44,7 +50,7 @@ struct run {
     struct cr_train_options options;
     const struct cr_net *net;
     const struct cr_data *data;
-    int threads, block; /* as the run has settled them */
+    int threads, block, sharing; /* as the run has settled them */
 };
 
 static void take_start(void *user, const struct cr_event_start *s)
@@ -52,6 +58,7 @@ static void take_start(void *user, const struct cr_event_start *s)
     struct run *const r = user;
     r->threads = s->threads;
     r->block = (int)s->block;
+    r->sharing = s->threads_per_block;
 }
 
 static double clock_of(clockid_t clock)
@@ -81,8 +88,9 @@ static void say(struct cr_log *log, const struct run *r, double *speed, double b
     const double least = speed[0], most = speed[CR_BENCH_REPETITIONS - 1];
     const double gflops = 1e-9 * cr_net_flop_train(r->net) * median, peak = cr_bench_peak(cr_kernels(), r->threads);
     if (!log->out) {
-        printf("%s, batch %ld in blocks of %d, %s, %d thread%s\n", r->net->name, r->options.batch, r->block,
+        printf("%s, batch %ld in blocks of %d, %s, %d thread%s", r->net->name, r->options.batch, r->block,
                cr_kernels()->isa, r->threads, r->threads == 1 ? "" : "s");
+        printf(r->sharing > 1 ? ", %d to a block\n" : "\n", r->sharing);
         printf("  %s images/s (%s to %s, median of %d)\n", cr_grouped((uint64_t)median, number[0]),
                cr_grouped((uint64_t)least, number[1]), cr_grouped((uint64_t)most, number[2]), CR_BENCH_REPETITIONS);
         printf("  %.1f GFLOP/s, %.0f %% of the measured peak of %.1f; %.2f processors busy\n", gflops,
@@ -94,6 +102,7 @@ static void say(struct cr_log *log, const struct run *r, double *speed, double b
     cr_json_put_string(w, "net", r->net->name);
     cr_json_put_i64(w, "batch", r->options.batch);
     cr_json_put_i64(w, "block", r->block);
+    cr_json_put_i64(w, "threads_per_block", r->sharing);
     cr_json_put_double(w, "images_per_s", median);
     cr_json_put_double(w, "least", least);
     cr_json_put_double(w, "most", most);
@@ -129,6 +138,7 @@ static int bench(const struct step_args *a, const struct cr_net *net, struct cr_
     int rc = cr_train_apply_defaults(&r.options, net, e);
     if (rc == 0 && a->batch) rc = cr_train_option_set(&r.options, "batch-size", a->batch, e);
     if (rc == 0 && a->block) rc = cr_train_option_set(&r.options, "block", a->block, e);
+    if (rc == 0 && a->sharing) rc = cr_train_option_set(&r.options, "threads-per-block", a->sharing, e);
     r.options.lr = 1e-3; /* noise cannot be learnt, but a network can diverge on it */
     r.options.schedule = CR_SCHEDULE_CONSTANT;
     r.options.validate_every = 0;

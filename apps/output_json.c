@@ -41,6 +41,7 @@ static void start(void *user, const struct cr_event_start *s)
     cr_json_put_u64(w, "seed", s->options->seed);
     cr_json_put_string(w, "isa", s->isa);
     cr_json_put_i64(w, "threads", s->threads);
+    cr_json_put_i64(w, "threads_per_block", s->threads_per_block);
     cr_json_put_i64(w, "hosts", s->hosts ? s->hosts : 1);
     cr_log_finish(l);
 }

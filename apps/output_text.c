@@ -50,6 +50,7 @@ static void start(void *user, const struct cr_event_start *s)
         fprintf(t->out, "machines     %d", s->hosts);
     else
         fprintf(t->out, "machine      %d thread%s, %s", s->threads, s->threads == 1 ? "" : "s", s->isa);
+    if (s->threads_per_block > 1) fprintf(t->out, ", %d to a block", s->threads_per_block);
     if (t->verbose) cr_print_kernels(t->out, s->net, s->block);
     if (!o->no_checkpoint) fprintf(t->out, "\ncheckpoints  %s", o->checkpoint);
     if (s->resumed_from)

@@ -88,7 +88,7 @@ int cr_evaluate(const struct cr_net *net, const float *params, const struct cr_n
     {
         const struct cr_pin pin = cr_pin(&cpus, omp_get_thread_num(), threads);
         const unsigned long mode = cr_fp_enter();
-        struct cr_worker *w = cr_worker_new(net, cr_kernels(), (int)block, 0);
+        struct cr_worker *w = cr_worker_new(net, cr_kernels(), (int)block, CR_WORKER_EVALUATES);
         struct sums sums = { 0 };
         failed |= !w;
 #pragma omp for schedule(dynamic, 8)

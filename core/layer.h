@@ -6,13 +6,17 @@
 #define CR_CORE_LAYER_H
 
 #include "core/net.h"
+#include "core/share.h"
 #include "simd/kernels.h"
 
 /* One layer's share of a pass over one block, on one thread. Forward reads x, w, b and writes y; backward reads also
- * dy and writes dx, dw, db. Arrangement of x, y, dx, dy: simd/kernels.h. */
+ * dy and writes dx, dw, db. Arrangement of x, y, dx, dy: simd/kernels.h. All pointers are to channel 0, whichever
+ * channels are to be made; those may be less than all if the block is one group. */
 struct cr_pass {
     const struct cr_kernels *kernels;
     struct cr_samples samples;
+    struct cr_range out;  /* forward: channels of y to make; backward: those whose dw and db to make */
+    struct cr_range in;   /* backward: channels of dx to make */
     const float *x, *w, *b;
     float *y;
     void *won;            /* of a layer that pools: left by forward to backward */
@@ -50,6 +54,8 @@ struct cr_layer_type {
     unsigned takes;        /* CR_ARG_... */
     int monotone;          /* an activation that may change places with a following max-pool */
     int is_maxpool, is_loss;
+    int own_channels;      /* a channel of y comes from the same one of x alone, and one of dx from that of dy */
+    int in_place;          /* backward takes dx == dy */
     /* From l->in and the arguments to l->out, l->conv, l->weights, l->biases. 0, or -1 with why it cannot be. */
     int (*shape)(struct cr_layer *l, const struct cr_layer_args *a, char why[160]);
     double (*flop)(const struct cr_layer *l);                           /* of one forward pass of one sample */
@@ -75,6 +81,12 @@ extern const struct cr_layer_type *const cr_layer_types[];
 static inline size_t cr_shape_size(struct cr_shape s)
 {
     return (size_t)s.c * (size_t)s.h * (size_t)s.w;
+}
+
+/* Where channel `first` of an activation of this shape begins, of a block that is one group if first > 0. */
+static inline size_t cr_channel_at(struct cr_shape s, const struct cr_pass *p, int first)
+{
+    return (size_t)first * (size_t)s.h * (size_t)s.w * (size_t)p->samples.lanes;
 }
 
 #endif

@@ -14,24 +14,34 @@ static double flop(const struct cr_layer *l)
     return (double)cr_shape_size(l->out);
 }
 
-static size_t values(const struct cr_layer *l, const struct cr_pass *p)
+/* Of some channels: how many values, and where they begin. */
+static size_t values(const struct cr_layer *l, const struct cr_pass *p, struct cr_range r)
 {
-    return cr_shape_size(l->out) * (size_t)cr_groups(p->samples) * (size_t)p->samples.lanes;
+    return cr_channel_at(l->out, p, r.count) * (size_t)cr_groups(p->samples);
+}
+
+static size_t first(const struct cr_layer *l, const struct cr_pass *p, struct cr_range r)
+{
+    return cr_channel_at(l->out, p, r.first);
 }
 
 #define ACTIVATION(NAME)                                                                                               \
     static void NAME##_forward(const struct cr_layer *l, const struct cr_pass *p)                                      \
     {                                                                                                                  \
-        p->kernels->NAME.forward(values(l, p), p->x, p->y);                                                            \
+        const size_t at = first(l, p, p->out);                                                                         \
+        p->kernels->NAME.forward(values(l, p, p->out), p->x + at, p->y + at);                                          \
     }                                                                                                                  \
     static void NAME##_backward(const struct cr_layer *l, const struct cr_pass *p)                                     \
     {                                                                                                                  \
-        if (p->dx) p->kernels->NAME.backward(values(l, p), p->y, p->dy, p->dx);                                        \
+        const size_t at = first(l, p, p->in);                                                                          \
+        if (p->dx) p->kernels->NAME.backward(values(l, p, p->in), p->y + at, p->dy + at, p->dx + at);                  \
     }                                                                                                                  \
     const struct cr_layer_type cr_layer_##NAME = {                                                                     \
         .name = #NAME,                                                                                                 \
         .usage = #NAME " [name=NAME]",                                                                                 \
         .monotone = 1,                                                                                                 \
+        .own_channels = 1,                                                                                             \
+        .in_place = 1,                                                                                                 \
         .shape = shape,                                                                                                \
         .flop = flop,                                                                                                  \
         .forward = NAME##_forward,                                                                                     \

@@ -32,30 +32,47 @@ static const char *alone(const struct cr_layer *l)
 
 static void forward(const struct cr_layer *l, const struct cr_pass *p)
 {
-    p->kernels->linear.forward(l->conv.in_c, l->conv.out_c, p->samples, p->x, p->w, p->b, p->y);
+    const size_t in = (size_t)l->conv.in_c, first = (size_t)p->out.first;
+    if (!p->out.count) return;
+    p->kernels->linear.forward(l->conv.in_c, p->out.count, p->samples, p->x, p->w + first * in, p->b + first,
+                               p->y + cr_channel_at(l->out, p, p->out.first));
+}
+
+static void backward_input(const struct cr_layer *l, const struct cr_pass *p)
+{
+    const int plane = l->in.h * l->in.w, first = p->in.first * plane;
+    if (!p->dx || !p->in.count) return;
+    p->kernels->linear.backward_input(p->in.count * plane, l->conv.out_c, p->samples, p->dy, p->w + first,
+                                      (size_t)l->conv.in_c, p->dx + cr_channel_at(l->in, p, p->in.first));
 }
 
 static void backward(const struct cr_layer *l, const struct cr_pass *p)
 {
-    const int in = l->conv.in_c, out = l->conv.out_c;
-    p->kernels->linear.backward_weight(in, out, p->samples, p->x, p->dy, p->dw, p->db, p->scratch);
-    if (p->dx) p->kernels->linear.backward_input(in, out, p->samples, p->dy, p->w, p->dx);
+    const size_t in = (size_t)l->conv.in_c, first = (size_t)p->out.first;
+    if (p->out.count)
+        p->kernels->linear.backward_weight(l->conv.in_c, p->out.count, p->samples, p->x,
+                                           p->dy + cr_channel_at(l->out, p, p->out.first), p->dw + first * in,
+                                           p->db + first, p->scratch);
+    backward_input(l, p);
 }
 
 /* One sample's gradient is an outer product, and that of the bias is dy. */
 static void backward_rounded(const struct cr_layer *l, const struct cr_pass *p, struct cr_rounding *r)
 {
-    const int in = l->conv.in_c, out = l->conv.out_c;
+    const int in = l->conv.in_c, count = p->out.count;
+    const size_t first = (size_t)p->out.first;
     const struct cr_kernels *const k = p->kernels;
-    if (r->outer) {
-        memcpy(r->outer->dy, p->dy, (size_t)out * sizeof *p->dy);
-        *r->outer = (struct cr_outer){ in, out, p->x, r->outer->dy, r->scale[0] };
-        r->max[0] = k->greatest_outer(in, out, p->x, p->dy);
-    } else {
-        r->max[0] = k->round_outer(in, out, p->x, p->dy, r->scale[0], r->sum[0], r->add);
+    const float *const dy = p->dy + first;
+    if (count && r->outer) {
+        float *const kept = r->outer->dy;
+        memcpy(kept + first, dy, (size_t)count * sizeof *dy);
+        *r->outer = (struct cr_outer){ in, l->conv.out_c, p->x, kept, r->scale[0] };
+        r->max[0] = k->greatest_outer(in, count, p->x, dy);
+    } else if (count) {
+        r->max[0] = k->round_outer(in, count, p->x, dy, r->scale[0], r->sum[0] + first * (size_t)in, r->add);
     }
-    r->max[1] = k->round((size_t)out, p->dy, r->scale[1], r->sum[1], r->add);
-    if (p->dx) k->linear.backward_input(in, out, p->samples, p->dy, p->w, p->dx);
+    if (count) r->max[1] = k->round((size_t)count, dy, r->scale[1], r->sum[1] + first, r->add);
+    backward_input(l, p);
 }
 
 const struct cr_layer_type cr_layer_linear = {

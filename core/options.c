@@ -41,6 +41,7 @@ struct option {
     X("validate-every", DOUBLE, AT(validate_every), 0, 1e9, 0, "epochs, or 0 for never")                              \
     X("init", TEXT, AT(init), 0, TEXT_SIZE(init), 0, "a checkpoint")                                                  \
     X("threads", LONG, AT(threads), 0, 4096, 0, "threads, or 0 for one per core")                                     \
+    X("threads-per-block", LONG, AT(threads_per_block), 0, 4096, 0, "threads, or 0 for as many as make it faster")    \
     X("stop", TEXT, AT(stop), 0, TEXT_SIZE(stop), 0, "an expression")                                                 \
     X("checkpoint", TEXT, AT(checkpoint), 0, TEXT_SIZE(checkpoint), 0, "a folder")                                    \
     X("no-checkpoint", FLAG, AT(no_checkpoint), 0, 1, 0, "0 or 1")                                                    \

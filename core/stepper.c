@@ -24,22 +24,27 @@ struct cr_message_shape cr_stepper_shape(const struct cr_net *net)
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
 {
     const long most = (s->plan->batch + s->plan->block - 1) / s->plan->block;
-    s->threads = threads < most ? threads : (int)most; /* a thread without blocks would only wait */
+    s->most_parts = cr_worker_most_parts(s->net, (int)s->plan->block, s->options->threads_per_block);
+    const long useful = most * s->most_parts; /* threads; more would only wait */
+    s->threads = threads < useful ? threads : (int)useful;
     s->guard = cr_scale_guard(most);
+    s->mark = aligned_alloc(64, (size_t)s->threads * sizeof *s->mark);
     s->worker = calloc((size_t)s->threads, sizeof(struct cr_worker *));
     s->tally = aligned_alloc(64, (size_t)s->threads * sizeof *s->tally);
-    int failed = !s->worker || !s->tally;
+    int failed = !s->worker || !s->tally || !s->mark;
+    for (int t = 0; t < s->threads && s->mark; t++) atomic_init(&s->mark[t].reached, 0);
     for (int i = 0; i < 2; i++) {
         s->round[i].shift = calloc((size_t)s->net->tensors, sizeof(int));
         s->round[i].busy = calloc((size_t)s->threads, sizeof(uint32_t *));
         failed |= !s->round[i].shift || !s->round[i].busy;
     }
+    const enum cr_worker_use use = s->most_parts > 1 && s->threads > 1 ? CR_WORKER_SHARES : CR_WORKER_TRAINS;
     cr_cpus_allowed(&s->cpus);
     if (!failed) {
 #pragma omp parallel num_threads(s->threads) reduction(| : failed)
         for (int t = omp_get_thread_num(); t < s->threads; t += omp_get_num_threads()) {
             const struct cr_pin pin = cr_pin(&s->cpus, t, s->threads);
-            s->worker[t] = cr_worker_new(s->net, s->kernels, (int)s->plan->block, 1);
+            s->worker[t] = cr_worker_new(s->net, s->kernels, (int)s->plan->block, use);
             failed |= !s->worker[t];
             cr_unpin(&pin);
         }
@@ -47,10 +52,11 @@ int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
     if (failed) {
         cr_stepper_free(s);
         return cr_fail(e, CR_E_NOMEM, "out of memory: %d threads need %zu MB each; use fewer with -t", threads,
-                       cr_worker_size(s->net, s->kernels, (int)s->plan->block, 1) >> 20);
+                       cr_worker_size(s->net, s->kernels, (int)s->plan->block, use) >> 20);
     }
     /* Ranks add their integers, so these must be made; one sample alone needs them for the update only. */
-    s->worker[0]->factors = s->plan->batch == 1 && !s->comm && s->worker[0]->outer;
+    for (int t = 0; t < s->threads; t++)
+        s->worker[t]->factors = s->plan->batch == 1 && !s->comm && s->worker[t]->outer;
     if (!s->profile) return 0;
     CR_TRY(cr_profile_begin(s->profile, s->net, s->threads, e));
     for (int t = 0; t < s->threads; t++) s->worker[t]->profile = s->profile->thread[t];
@@ -64,6 +70,8 @@ void cr_stepper_free(struct cr_stepper *s)
     s->worker = NULL;
     free(s->tally);
     s->tally = NULL;
+    free(s->mark);
+    s->mark = NULL;
     for (int i = 0; i < 2; i++) {
         free(s->round[i].shift);
         free(s->round[i].busy);
@@ -85,13 +93,29 @@ int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const str
     return (int)(to - from);
 }
 
+/* This thread's part of the block that it shares with its neighbours. */
+static void share_block(struct cr_stepper *s, int t, struct cr_round *r, const struct cr_permutation *order)
+{
+    struct cr_worker *const w = s->worker[t];
+    const int lead = t - t % r->parts;
+    const long b = r->first_block + t / r->parts;
+    s->tally[t] = (struct cr_tally){ 0 };
+    w->share = (struct cr_share){ 0, 0 };
+    if (b >= r->end_block) return;
+    if (t == lead) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
+    cr_worker_join(w, s->worker[lead], (struct cr_share){ t - lead, r->parts }, s->mark + lead, r->number,
+                   s->barrier.spins);
+    const int n = cr_stepper_gather(s, w, &r->step, order, b, b + 1);
+    cr_worker_train(w, s->state->params, &s->state->normalization, n, 0, r->shift);
+    if (t == lead) s->tally[t] = (struct cr_tally){ .samples = n, .blocks = 1, .block_numbers = b };
+}
+
 /* Take this rank's blocks until none is left, or none is needed any more. */
 static void take_blocks(struct cr_stepper *s, int t, struct cr_round *r, const struct cr_permutation *order)
 {
     struct cr_worker *w = s->worker[t];
     struct cr_tally tally = { 0 };
-    w->blocks = 0;
-    w->loss_sum = 0;
+    cr_worker_alone(w);
     while (!s->comm || !s->comm->stale(s->comm)) {
         long b = atomic_fetch_add_explicit(&r->next_block, r->at_once, memory_order_relaxed);
         const long end = b + r->at_once < r->end_block ? b + r->at_once : r->end_block;
@@ -107,6 +131,13 @@ static void take_blocks(struct cr_stepper *s, int t, struct cr_round *r, const s
         }
     }
     s->tally[t] = tally;
+}
+
+static void do_blocks(struct cr_stepper *s, int t, struct cr_round *r, const struct cr_permutation *order)
+{
+    s->worker[t]->blocks = 0;
+    s->worker[t]->loss_sum = 0;
+    (r->parts > 1 ? share_block : take_blocks)(s, t, r, order);
 }
 
 /* The greatest |bits| of a tensor over all blocks this process did. */
@@ -187,26 +218,49 @@ static enum verdict judge(const struct cr_stepper *s, const struct cr_round *r)
     return v;
 }
 
-/* Sums are in `sum`; update the parameters from..to, tensor by tensor since each has its own scale. A gradient that is
- * in factors belongs to the only worker, whose from..to are all parameters. */
-static void update(struct cr_stepper *s, const struct cr_round *r, const uint32_t *sum, size_t from, size_t to)
+/* How tensor i is updated. */
+static struct cr_sgd sgd_of(const struct cr_stepper *s, const struct cr_round *r, int i)
 {
     const struct cr_train_options *o = s->options;
+    return (struct cr_sgd){
+        .unscale = cr_scale_power(-r->shift[i]), .inv_n = 1.0f / (float)r->step.count, .lr = r->rate,
+        .momentum = (float)o->momentum, .weight_decay = (float)o->weight_decay, .nesterov = o->nesterov,
+    };
+}
+
+static float *momentum_at(const struct cr_stepper *s, size_t at)
+{
+    return s->state->momentum ? s->state->momentum + at : NULL;
+}
+
+/* Sums are in `sum`; update the parameters from..to, tensor by tensor since each has its own scale. */
+static void update(struct cr_stepper *s, const struct cr_round *r, const uint32_t *sum, size_t from, size_t to)
+{
     for (int i = 0; i < s->net->tensors; i++) {
         const struct cr_tensor *x = &s->net->tensor[i];
         const size_t lo = x->at > from ? x->at : from;
         const size_t hi = x->at + x->count < to ? x->at + x->count : to;
         if (lo >= hi) continue;
-        const struct cr_sgd sgd = {
-            .unscale = cr_scale_power(-r->shift[i]), .inv_n = 1.0f / (float)r->step.count, .lr = r->rate,
-            .momentum = (float)o->momentum, .weight_decay = (float)o->weight_decay, .nesterov = o->nesterov,
-        };
-        float *const w = s->state->params + lo, *const v = s->state->momentum ? s->state->momentum + lo : NULL;
-        const struct cr_outer *const outer = s->worker[0]->factors ? &s->worker[0]->outer[i] : NULL;
-        if (outer && outer->x)
-            s->kernels->sgd_outer(outer->in, outer->out, outer->x, outer->dy, outer->scale, &sgd, w, v);
+        const struct cr_sgd sgd = sgd_of(s, r, i);
+        s->kernels->sgd(hi - lo, sum + lo, &sgd, s->state->params + lo, momentum_at(s, lo));
+    }
+}
+
+/* The same of one sample alone, whose gradients by the weights of linear layers wait as factors. A thread updates the
+ * channels whose gradients it made: it has kept their factors, and will read their weights first. */
+static void update_own(struct cr_stepper *s, const struct cr_round *r, const struct cr_worker *w)
+{
+    for (int i = 0; i < s->net->tensors; i++) {
+        const struct cr_tensor *x = &s->net->tensor[i];
+        const struct cr_outer *const outer = &w->outer[i];
+        const struct cr_range own = cr_share_of(w->share, x->layer->out.c);
+        const size_t channel = x->count / (size_t)x->layer->out.c, at = x->at + (size_t)own.first * channel;
+        const struct cr_sgd sgd = sgd_of(s, r, i);
+        float *const params = s->state->params + at, *const v = momentum_at(s, at);
+        if (own.count && outer->x)
+            s->kernels->sgd_outer(outer->in, own.count, outer->x, outer->dy + own.first, outer->scale, &sgd, params, v);
         else
-            s->kernels->sgd(hi - lo, sum + lo, &sgd, w, v);
+            s->kernels->sgd((size_t)own.count * channel, w->lead->sum + at, &sgd, params, v);
     }
 }
 
@@ -230,10 +284,21 @@ static void keep_books(struct cr_stepper *s, const struct cr_round *r, enum verd
     s->step_rate = r->rate;
 }
 
-/* Blocks from `first` on are there to be taken: two at once, unless all threads have no more than one to do. */
-static void begin_round(const struct cr_stepper *s, struct cr_round *r, long first)
+int cr_stepper_parts(const struct cr_stepper *s, long blocks, int threads)
 {
-    r->at_once = s->worker[0]->two && r->end_block - first > s->threads ? 2 : 1;
+    const int parts = blocks > 0 && blocks < threads ? threads / (int)blocks : 1;
+    return parts < s->most_parts ? parts : s->most_parts;
+}
+
+/* Blocks from `first` on are there to be done: two at once, unless all threads have no more than one to do; by several
+ * threads each, where there are threads enough. */
+static void begin_round(struct cr_stepper *s, struct cr_round *r, long first)
+{
+    const long blocks = r->end_block - first;
+    r->parts = cr_stepper_parts(s, blocks, s->barrier.threads);
+    r->first_block = first;
+    r->number = ++s->rounds;
+    r->at_once = s->worker[0]->two && blocks > s->barrier.threads ? 2 : 1;
     atomic_store_explicit(&r->busy_count, 0, memory_order_relaxed);
     atomic_store_explicit(&r->next_block, first, memory_order_relaxed);
 }
@@ -279,8 +344,9 @@ struct span {
     struct cr_error *error;
 };
 
-static void run_thread(struct cr_stepper *s, int t, const struct span *span)
+static void run_span(struct cr_stepper *s, int t, const void *what)
 {
+    const struct span *const span = what;
     struct cr_worker *w = s->worker[t];
     struct cr_permutation order = { 0 };
     const size_t lines = (s->net->params + SLICE - 1) / SLICE, team = (size_t)s->barrier.threads;
@@ -288,12 +354,13 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
     const size_t end = lines * (size_t)(t + 1) / team * SLICE, to = end < s->net->params ? end : s->net->params;
     uint64_t epoch = UINT64_MAX;
 
+    if (s->status < 0) return;
     cr_profile_start(w->profile);
     for (int turn = 0;; turn = !turn) {
         struct cr_round *const r = &s->round[turn];
         const int64_t began = s->comm && t == 0 ? nanoseconds() : 0;
         if (r->step.epoch != epoch) cr_plan_order(s->plan, epoch = r->step.epoch, &order);
-        take_blocks(s, t, r, &order);
+        do_blocks(s, t, r, &order);
         cr_barrier_wait(&s->barrier);
         cr_profile_mark(w->profile, CR_SPAN_WAIT);
 
@@ -314,7 +381,10 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
         }
         const int again = s->again;
         const enum verdict v = again ? REDO : judge(s, r);
-        if (v == FITS) update(s, r, sum, from, to);
+        if (v == FITS && w->factors)
+            update_own(s, r, w);
+        else if (v == FITS)
+            update(s, r, sum, from, to);
         if (t == 0) {
             if (v == DIVERGED)
                 s->status = -CR_E_DIVERGED;
@@ -332,24 +402,60 @@ static void run_thread(struct cr_stepper *s, int t, const struct span *span)
     }
 }
 
-void cr_stepper_try(struct cr_stepper *s, long blocks)
+/* A team of threads, each on a processor of its own; `begin` is called by one of them before all others go on. */
+struct team_work {
+    void (*begin)(struct cr_stepper *s, const void *what);
+    void (*run)(struct cr_stepper *s, int t, const void *what);
+    const void *what;
+};
+
+static void run_team(struct cr_stepper *s, const struct team_work *work)
 {
-    struct cr_round *const r = &s->round[0];
-    r->step = cr_plan_step(s->plan, s->state->step);
-    for (int i = 0; i < s->net->tensors; i++) r->shift[i] = cr_scale_shift(s->state->scale[i], s->guard);
-    r->end_block = blocks < r->step.blocks ? blocks : r->step.blocks;
-    begin_round(s, r, 0);
 #pragma omp parallel num_threads(s->threads)
     {
-        struct cr_permutation order = { 0 };
         const int t = omp_get_thread_num();
         const struct cr_pin pin = cr_pin(&s->cpus, t, s->threads);
         const unsigned long mode = cr_fp_enter();
-        cr_plan_order(s->plan, r->step.epoch, &order);
-        take_blocks(s, t, r, &order);
+#pragma omp single
+        {
+            cr_barrier_init(&s->barrier, omp_get_num_threads(), s->cpus.count);
+            work->begin(s, work->what);
+        }
+        work->run(s, t, work->what);
         cr_fp_leave(mode);
         cr_unpin(&pin);
     }
+}
+
+static void begin_try(struct cr_stepper *s, const void *blocks)
+{
+    struct cr_round *const r = &s->round[0];
+    const long most = *(const long *)blocks;
+    r->step = cr_plan_step(s->plan, s->state->step);
+    for (int i = 0; i < s->net->tensors; i++) r->shift[i] = cr_scale_shift(s->state->scale[i], s->guard);
+    r->end_block = most < r->step.blocks ? most : r->step.blocks;
+    begin_round(s, r, 0);
+}
+
+static void run_try(struct cr_stepper *s, int t, const void *blocks)
+{
+    struct cr_permutation order = { 0 };
+    (void)blocks;
+    cr_plan_order(s->plan, s->round[0].step.epoch, &order);
+    do_blocks(s, t, &s->round[0], &order);
+}
+
+void cr_stepper_try(struct cr_stepper *s, long blocks)
+{
+    run_team(s, &(struct team_work){ begin_try, run_try, &blocks });
+}
+
+static void begin_span(struct cr_stepper *s, const void *what)
+{
+    const struct span *const span = what;
+    prepare(s, &s->round[0]);
+    if (s->comm && !s->round[0].message)
+        s->status = cr_fail(span->error, CR_E_NOMEM, "out of memory for what ranks exchange");
 }
 
 int cr_stepper_run(struct cr_stepper *s, uint64_t until, const struct cr_stepper_hooks *hooks, struct cr_error *e)
@@ -357,18 +463,6 @@ int cr_stepper_run(struct cr_stepper *s, uint64_t until, const struct cr_stepper
     const struct span span = { until, hooks, e };
     if (s->state->step >= until) return 0;
     s->status = s->again = 0;
-    prepare(s, &s->round[0]);
-    if (s->comm && !s->round[0].message) return cr_fail(e, CR_E_NOMEM, "out of memory for what ranks exchange");
-#pragma omp parallel num_threads(s->threads)
-    {
-        const int t = omp_get_thread_num();
-        const struct cr_pin pin = cr_pin(&s->cpus, t, s->threads);
-        const unsigned long mode = cr_fp_enter();
-#pragma omp single
-        cr_barrier_init(&s->barrier, omp_get_num_threads(), s->cpus.count);
-        run_thread(s, t, &span);
-        cr_fp_leave(mode);
-        cr_unpin(&pin);
-    }
+    run_team(s, &(struct team_work){ begin_span, run_span, &span });
     return s->status;
 }

@@ -2,7 +2,8 @@
  *
  * Each step: threads take blocks and round their gradients into integers of their own; a barrier; every thread judges
  * the maxima and, for its slice of the parameters, sums the integers and updates the weights; a second barrier. No
- * allocation, lock or system call in between.
+ * allocation, lock or system call in between. Where there are at least twice as many threads as blocks, several go
+ * through a block together (core/share.h).
  *
  * With other ranks (comm), the slices are summed into a message, which one thread trades for the sum over all ranks;
  * the step may have to be done again because a rank was lost or joined, which leaves no trace. */
@@ -22,8 +23,10 @@ struct cr_round {
     float rate;                /* learning rate */
     int *shift;                /* (tensors) s of each tensor */
     uint32_t **busy;           /* (threads) sums of the workers that have done a block, in order of arrival */
-    long end_block;            /* this rank's blocks end here */
+    long first_block, end_block; /* this rank's blocks */
     int at_once;               /* so many are taken at once */
+    int parts;                 /* so many threads share a block; then each thread's is known, and none is taken */
+    unsigned number;           /* of this round among all */
     struct cr_message *message; /* with other ranks: what is summed over them; else NULL */
     _Alignas(64) atomic_long next_block;
     _Alignas(64) atomic_int busy_count;
@@ -57,6 +60,9 @@ struct cr_stepper {
     struct cr_cpus cpus;
     struct cr_worker **worker; /* (threads) */
     struct cr_barrier barrier;
+    struct cr_mark *mark;      /* (threads) for those who share a block */
+    int most_parts;            /* so many threads may share a block */
+    unsigned rounds;           /* begun so far */
     struct cr_tally *tally;    /* (threads) */
     int guard;                 /* G of arithmetic.md, section 5 */
     int64_t loss_sum;          /* of the step over all blocks, units of 2^-24 */
@@ -73,13 +79,16 @@ struct cr_stepper {
 /* What ranks exchange in a step. */
 struct cr_message_shape cr_stepper_shape(const struct cr_net *net);
 
-/* Allocate workers for `threads` threads. The caller fills the const members, state, comm and profile before. */
+/* Allocate workers for at most `threads` threads. The caller fills the const members, state, comm and profile before. */
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e);
 void cr_stepper_free(struct cr_stepper *s);
 
 /* Point the worker at the images and labels of blocks b..end-1 of a step; returns how many samples they have. */
 int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
                       const struct cr_permutation *order, long b, long end);
+
+/* How many threads share one of so many blocks; 1: none do. */
+int cr_stepper_parts(const struct cr_stepper *s, long blocks, int threads);
 
 /* For struct cr_workload: compute the first so many blocks of the step to come and forget them. */
 void cr_stepper_try(struct cr_stepper *s, long blocks);

@@ -130,6 +130,15 @@ static void pause_briefly(void)
 #endif
 }
 
+/* For a turn more of waiting. */
+static void linger(int spin, int spins)
+{
+    if (spin < spins)
+        pause_briefly();
+    else
+        sched_yield();
+}
+
 void cr_barrier_wait(struct cr_barrier *b)
 {
     const unsigned round = atomic_load_explicit(&b->round, memory_order_relaxed);
@@ -138,11 +147,16 @@ void cr_barrier_wait(struct cr_barrier *b)
         atomic_store_explicit(&b->round, round + 1, memory_order_release);
         return;
     }
-    for (int spin = 0; atomic_load_explicit(&b->round, memory_order_acquire) == round; spin++) {
-        if (spin < b->spins)
-            pause_briefly();
-        else
-            sched_yield();
+    for (int spin = 0; atomic_load_explicit(&b->round, memory_order_acquire) == round; spin++) linger(spin, b->spins);
+}
+
+void cr_meet(struct cr_meeting *m)
+{
+    for (int step = 1; step < m->count; step *= 2) {
+        const atomic_uint *const other = &m->mark[(m->me + m->count - step) % m->count].reached;
+        atomic_store_explicit(&m->mark[m->me].reached, ++m->reached, memory_order_release);
+        for (int spin = 0; (int)(atomic_load_explicit(other, memory_order_acquire) - m->reached) < 0; spin++)
+            linger(spin, m->spins);
     }
 }
 

@@ -37,4 +37,18 @@ struct cr_barrier {
 void cr_barrier_init(struct cr_barrier *b, int threads, int processors);
 void cr_barrier_wait(struct cr_barrier *b);
 
+/* A barrier for neighbours of a team, again and again in one step: no counter that all change, but a mark for each
+ * thread, which it alone sets, and ceil(log2 n) rounds in which it waits for one other. (Dissemination barrier: Hensgen,
+ * Finkel, Manber 1988.) */
+struct cr_mark {
+    _Alignas(64) atomic_uint reached;
+};
+struct cr_meeting {
+    struct cr_mark *mark; /* of the first of those who meet */
+    int me, count;
+    int spins;
+    unsigned reached;     /* before the first time, the same number for all, greater than any mark (modulo 2^32) */
+};
+void cr_meet(struct cr_meeting *m);
+
 #endif

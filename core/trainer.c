@@ -19,9 +19,11 @@ static void warn(const struct cr_run *r, const char *sentence)
 static void announce(const struct cr_run *r, const char *resumed_from)
 {
     if (!r->events || !r->events->start) return;
+    const long blocks = cr_plan_step(&r->plan, r->state.step).blocks;
     r->events->start(r->events->user, &(struct cr_event_start){
         .options = &r->options, .net = r->net, .data = r->data, .isa = cr_kernels()->isa, .block = r->plan.block,
-        .threads = r->stepper.threads, .steps_per_epoch = (long)r->plan.steps_per_epoch,
+        .threads = r->stepper.threads, .threads_per_block = cr_stepper_parts(&r->stepper, blocks, r->stepper.threads),
+        .steps_per_epoch = (long)r->plan.steps_per_epoch,
         .start_step = r->state.step, .resumed_from = resumed_from,
     });
 }

@@ -40,7 +40,8 @@ struct cr_train_options {
     char init[512];         /* checkpoint whose weights to start from; "" = draw them [""] */
 
     /* what does not */
-    long threads;           /* 0 = physical cores within affinity and cgroup limits [0] */
+    long threads;           /* at most; 0 = physical cores within affinity and cgroup limits [0] */
+    long threads_per_block; /* at most, where there are fewer blocks than threads; 0 = as many as make it faster [0] */
     char stop[256];         /* expression like "top1 >= 0.99 or time > 60s" [""] */
     char checkpoint[512];   /* folder; "" = model/YYYYMMDD_HHMMSS [""] */
     int no_checkpoint;      /* [0] */
@@ -76,6 +77,7 @@ struct cr_event_start {
     const char *isa;
     long block;
     int threads;             /* of this process; 0 when hosts does the work */
+    int threads_per_block;   /* of these, that share one block */
     int hosts;               /* ranks; 0 = this process alone */
     long steps_per_epoch;
     uint64_t start_step;     /* > 0 when resumed */

@@ -1,5 +1,5 @@
-/* One thread's place of work: an arena planned from the network before the first step, and the passes over a block
- * that run inside it. Nothing is allocated after cr_worker_new. */
+/* One thread's place of work: an arena planned from the network before the first step (worker.c), and the passes over a
+ * block that run inside it (block.c). Nothing is allocated after cr_worker_new. */
 #ifndef CR_CORE_WORKER_H
 #define CR_CORE_WORKER_H
 
@@ -10,6 +10,8 @@
 #include "core/layer.h"
 #include "core/net.h"
 #include "core/profile.h"
+#include "core/share.h"
+#include "core/team.h"
 
 struct cr_worker {
     const struct cr_net *net;
@@ -19,6 +21,11 @@ struct cr_worker {
     int two;                 /* takes two full blocks at once, if asked to */
     int apart;               /* no two layers in one go: every activation can be looked at */
     int factors;             /* a step is one block of one sample, and its outer products wait in `outer` */
+    struct cr_worker *lead;  /* of those who share a block, the first, whose activations, gradients and sums all work
+                                on; alone, the worker itself */
+    struct cr_share share;   /* which part of the block's work is this worker's */
+    struct cr_meeting meeting; /* with the others */
+    char *whole;             /* (layers) too little to share: each makes all of it, for itself */
     struct cr_samples samples; /* of the block in work */
     const uint8_t **image;   /* (block), of two (2, block) */
     uint8_t *label;          /* the same */
@@ -26,6 +33,7 @@ struct cr_worker {
     float **act;             /* (layers + 1): the input, then each layer's output (of a layer that takes the pool behind
                                 it along: what backward needs to know) */
     float *gradient[2];      /* of activations, taking turns */
+    float *common[2];        /* the same of those who share a block; NULL where nobody does */
     float *dw, *db;          /* of the layer in work, a block's behind the other's */
     float *scratch;
     /* training only */
@@ -40,11 +48,25 @@ struct cr_worker {
 
 /* Does layer i take the max-pool behind it along, for samples that lie so? */
 int cr_takes_pool(const struct cr_net *net, int i, const struct cr_kernels *k, struct cr_samples s);
+/* What a worker is for: evaluation; training; training, and sometimes a block with others. */
+enum cr_worker_use { CR_WORKER_EVALUATES, CR_WORKER_TRAINS, CR_WORKER_SHARES };
 /* Bytes one worker takes. */
-size_t cr_worker_size(const struct cr_net *net, const struct cr_kernels *k, int block, int training);
+size_t cr_worker_size(const struct cr_net *net, const struct cr_kernels *k, int block, enum cr_worker_use use);
 /* NULL when out of memory. Allocate on the thread that will use it (memory is placed at first touch). */
-struct cr_worker *cr_worker_new(const struct cr_net *net, const struct cr_kernels *k, int block, int training);
+struct cr_worker *cr_worker_new(const struct cr_net *net, const struct cr_kernels *k, int block,
+                                enum cr_worker_use use);
 void cr_worker_free(struct cr_worker *w);
+
+/* How many threads may share a block: so many as are asked for, or, if 0, as make it faster; but no more than have a
+ * channel to make in some layer, and 1 where the samples of a block lie one behind the other. */
+int cr_worker_most_parts(const struct cr_net *net, int block, long asked);
+
+/* The next blocks are this worker's alone; or the next one is that of `parts` workers beside each other in `team`, of
+ * which this is number `part`. mark: theirs; number: the same for all and greater than that of any block shared before
+ * (modulo 2^16). */
+void cr_worker_alone(struct cr_worker *w);
+void cr_worker_join(struct cr_worker *w, struct cr_worker *lead, struct cr_share share, struct cr_mark *mark,
+                    unsigned number, int spins);
 
 /* Sum of the n losses, each rounded to 2^-24, so that the order in which they are added does not matter. */
 int64_t cr_loss_sum(const float *loss, int n);
@@ -54,7 +76,8 @@ int64_t cr_loss_sum(const float *loss, int n);
 void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n,
                        int training);
 /* Forward, backward, round and add to w->sum under 2^shift[tensor], collect maxima and losses. two: the n samples are
- * a block of 8 and another of n - 8; only if w->two. */
+ * a block of 8 and another of n - 8; only if w->two. With others, all call it with the same n, the sums are in those of
+ * the lead, each has maxima of its own, and the lead has the losses. */
 void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int two,
                      const int *shift);
 

@@ -53,7 +53,7 @@ static void check_conv(struct bench *t, const struct cr_conv *c)
     fill(t->b, (size_t)c->out_c, 4);
     t->k->conv.forward(c, t->s, t->in, t->w, t->b, t->out, t->scratch);
     hash_words(t, t->out, out);
-    t->k->conv.backward_input(c, t->s, t->gradient, t->w, t->out, t->scratch);
+    t->k->conv.backward_input(c, t->s, t->gradient, t->w, cr_conv_step(c), t->out, t->scratch);
     hash_words(t, t->out, in);
     t->k->conv.backward_weight(c, t->s, t->in, t->gradient, t->w, t->b, t->scratch);
     hash_words(t, t->w, weights);
@@ -75,14 +75,15 @@ static void check_conv_pool(struct bench *t)
     if (t->k->conv_pool.fits(c, t->s)) {
         t->k->conv_pool.forward(c, t->s, t->in, w, t->b, t->out, full, t->scratch);
         hash_words(t, t->out, out);
-        t->k->conv_pool.backward(c, t->s, t->in, t->gradient, full, w, dw, db, t->out, t->scratch);
+        t->k->conv_pool.backward(c, t->s, t->in, t->gradient, full, w, cr_conv_step(c), dw, db, t->out,
+                               t->scratch);
     } else {
         t->k->conv.forward(c, t->s, t->in, w, t->b, full, t->scratch);
         t->k->maxpool.forward(&pool_shape, t->s, full, t->out);
         hash_words(t, t->out, out);
         t->k->maxpool.backward(&pool_shape, t->s, full, t->gradient, dfull);
         t->k->conv.backward_weight(c, t->s, t->in, dfull, dw, db, t->scratch);
-        t->k->conv.backward_input(c, t->s, dfull, w, t->out, t->scratch);
+        t->k->conv.backward_input(c, t->s, dfull, w, cr_conv_step(c), t->out, t->scratch);
     }
     hash_words(t, dw, weights);
     hash_words(t, db, (size_t)c->out_c);
@@ -98,7 +99,7 @@ static void check_linear(struct bench *t)
     fill(t->b, CLASSES, 8);
     t->k->linear.forward(FEATURES, CLASSES, t->s, t->in, t->w, t->b, t->out);
     hash_words(t, t->out, out);
-    t->k->linear.backward_input(FEATURES, CLASSES, t->s, t->gradient, t->w, t->out);
+    t->k->linear.backward_input(FEATURES, CLASSES, t->s, t->gradient, t->w, FEATURES, t->out);
     hash_words(t, t->out, in);
     t->k->linear.backward_weight(FEATURES, CLASSES, t->s, t->in, t->gradient, t->w, t->b, t->scratch);
     hash_words(t, t->w, FEATURES * CLASSES);

@@ -85,13 +85,13 @@ static void pointwise_forward(const struct cr_conv *c, struct cr_samples s, cons
 }
 
 static void pointwise_backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
-                                     float *dx, float *scratch)
+                                     size_t step, float *dx, float *scratch)
 {
     const size_t plane = (size_t)(c->in_h * c->in_w * s.lanes);
     struct points p = {
         .channels = c->out_c, .outputs = c->in_c, .vectors = (int)(plane / VL), .x = dy, .w = scratch, .y = dx,
     };
-    pack_backward(c, 0, 0, 1, 1, w, scratch);
+    pack_backward(c, 0, 0, 1, 1, w, step, scratch);
     for (int g = 0; g < cr_groups(s); g++, p.x += (size_t)c->out_c * plane, p.y += (size_t)c->in_c * plane)
         run_points(&p, scratch + packed_size(c));
 }

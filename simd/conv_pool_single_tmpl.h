@@ -11,6 +11,8 @@
 
 /* Vectors of cells in a row of cells: one struct winner each, its bits being of neighbouring cells. */
 static int cell_vectors(const struct cr_conv *c) { return (cell_columns(c) + VL - 1) / VL; }
+/* Winners of a channel. */
+static int single_winners_of(const struct cr_conv *c) { return cell_rows(c) * cell_vectors(c); }
 
 static void pool_single_forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w,
                                 const float *b, float *y, void *won, float *scratch)
@@ -66,26 +68,29 @@ static size_t find_winners(const struct cr_conv *c, struct canvas v, const float
 }
 
 static void pool_single_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                                 const void *won, const float *w, float *dw, float *db, float *dx, float *scratch)
+                                 const void *won, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch)
 {
     const size_t cells = (size_t)(cell_rows(c) * cell_columns(c)), in = (size_t)(c->in_c * c->in_h * c->in_w);
-    const struct sparse_weight by_weight = sparse_weight_in(c, s, scratch);
-    const struct sparse_input by_input = dx ? sparse_input_in(c, w, by_weight.end) : (struct sparse_input){ 0 };
-    const struct spikes below = spikes_in(dx ? by_input.end : by_weight.end, (size_t)cell_columns(c));
+    const struct canvas v = canvas_of(c);
+    const struct sparse_weight by_weight = dw ? sparse_weight_in(c, s, scratch) : (struct sparse_weight){ 0 };
+    float *end = dw ? by_weight.end : scratch;
+    const struct sparse_input by_input = dx ? sparse_input_in(c, w, step, end) : (struct sparse_input){ 0 };
+    if (dx) end = by_input.end;
+    const struct spikes below = spikes_in(end, (size_t)cell_columns(c));
     const struct spikes spikes = spikes_in((float *)(void *)(below.at + cell_columns(c) + VL), cells);
     const struct winner *winner = won;
 
     for (int i = 0; i < s.n; i++, x += in) {
-        sparse_weight_sample(c, &by_weight, x);
+        if (dw) sparse_weight_sample(c, &by_weight, x);
         if (dx) sparse_input_sample(&by_input);
-        for (int o = 0; o < c->out_c; o++, dy += cells, winner += cell_rows(c) * cell_vectors(c)) {
-            const size_t count = find_winners(c, by_weight.v, dy, winner, spikes, below);
-            sparse_weight_add(&by_weight, i, o, spikes, count);
+        for (int o = 0; o < c->out_c; o++, dy += cells, winner += single_winners_of(c)) {
+            const size_t count = find_winners(c, v, dy, winner, spikes, below);
+            if (dw) sparse_weight_add(&by_weight, i, o, spikes, count);
             if (dx) sparse_input_add(c, &by_input, o, spikes, count);
         }
         if (dx) sparse_input_out(c, &by_input, dx + (size_t)i * in);
     }
-    sparse_weight_out(c, &by_weight, dw, db);
+    if (dw) sparse_weight_out(c, &by_weight, dw, db);
 }
 
 #endif

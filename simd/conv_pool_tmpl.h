@@ -127,10 +127,10 @@ static cell_fn *const cell_of[CELL_C] = { cell_1, cell_2, cell_3 };
 static int cell_rows(const struct cr_conv *c) { return c->out_h / 2; }
 static int cell_columns(const struct cr_conv *c) { return c->out_w / 2; }
 
-/* Winners of a group. */
+/* Winners of a channel of a group. */
 static size_t winners_of(const struct cr_conv *c, struct cr_samples s)
 {
-    return (size_t)c->out_c * (size_t)(cell_rows(c) * cell_columns(c) * (s.lanes / VL));
+    return (size_t)(cell_rows(c) * cell_columns(c) * (s.lanes / VL));
 }
 
 /* Rows of cells at a time, so that what one channel tile reads of x is still in cache for the next. */
@@ -183,7 +183,7 @@ static void pool_forward(const struct cr_conv *c, struct cr_samples s, const flo
             }
         }
         y += (size_t)c->out_c * cells * lanes;
-        winner += winners_of(c, s);
+        winner += (size_t)c->out_c * winners_of(c, s);
     }
 }
 
@@ -216,13 +216,13 @@ static void unpool(const struct cr_conv *c, struct cr_samples s, const float *dy
 }
 
 static void pool_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                          const void *won, const float *w, float *dw, float *db, float *dx, float *scratch)
+                          const void *won, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch)
 {
     const size_t values = (size_t)(cr_groups(s) * c->out_c * c->out_h * c->out_w * s.lanes);
     float *const full = scratch, *const rest = full + (values + 15) / 16 * 16;
     unpool(c, s, dy, won, full);
-    lanes_backward_weight(c, s, x, full, dw, db, rest);
-    if (dx) rows_backward_input(c, s, full, w, dx, rest);
+    if (dw) lanes_backward_weight(c, s, x, full, dw, db, rest);
+    if (dx) rows_backward_input(c, s, full, w, step, dx, rest);
 }
 
 #endif

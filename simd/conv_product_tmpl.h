@@ -171,10 +171,11 @@ static void product_forward(const struct cr_conv *c, struct cr_samples s, const 
 }
 
 /* The weights of a phase as (taps descending, input channel). */
-static void turn_weights(const struct cr_conv *c, int py, int px, int ny, int nx, const float *w, float *to)
+static void turn_weights(const struct cr_conv *c, int py, int px, int ny, int nx, const float *w, size_t step,
+                         float *to)
 {
     const size_t in_c = (size_t)c->in_c, area = (size_t)(c->kh * c->kw);
-    for (int o = 0; o < c->out_c; o++, w += in_c * area)
+    for (int o = 0; o < c->out_c; o++, w += step)
         for (int ty = 0; ty < ny; ty++)
             for (int tx = 0; tx < nx; tx++, to += in_c) {
                 const int ky = py + c->stride * (ny - 1 - ty), kx = px + c->stride * (nx - 1 - tx);
@@ -194,7 +195,7 @@ static void put_phase(const struct cr_conv *c, struct phase fy, struct phase fx,
 }
 
 static void product_backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
-                                   float *dx, float *scratch)
+                                   size_t step, float *dx, float *scratch)
 {
     const size_t in = (size_t)(c->in_c * c->in_h * c->in_w), out = (size_t)(c->out_c * c->out_h * c->out_w);
     float *const turned = scratch, *const pixels = turned + packed_size(c);
@@ -208,7 +209,7 @@ static void product_backward_input(const struct cr_conv *c, struct cr_samples s,
         const size_t taps = none ? 0 : (size_t)(c->out_c * ny * nx), count = (size_t)(fy.count * fx.count);
         const struct frame f = { fy.count, fx.count, fy.q - (ny - 1), fx.q - (nx - 1) };
         float *const room = picture + (none ? 0 : picture_size(c->out_c, ny, nx, 1, fy.count, fx.count));
-        if (!none) turn_weights(c, py, px, ny, nx, w, turned);
+        if (!none) turn_weights(c, py, px, ny, nx, w, step, turned);
         for (int i = 0; i < s.n; i++) {
             struct patches m = { 0 };
             if (!none)

@@ -56,8 +56,8 @@ static void forward(const struct cr_conv *c, struct cr_samples s, const float *x
                     forward_one(c, in, group, oc, oy, ox, x, w, b[oc], y + at(out, group, oc, oy, ox));
 }
 
-/* Give dy[group][oc][oy][ox] back to every input it was made of. */
-static void scatter_one(const struct cr_conv *c, struct view in, int group, int oc, int oy, int ox, const float *dy,
+/* Give dy[group][oc][oy][ox] back to every input it was made of, by the weights of oc. */
+static void scatter_one(const struct cr_conv *c, struct view in, int group, int oy, int ox, const float *dy,
                         const float *w, float *dx)
 {
     for (int ic = 0; ic < c->in_c; ic++)
@@ -67,14 +67,14 @@ static void scatter_one(const struct cr_conv *c, struct view in, int group, int 
                 const int ix = ox * c->stride + kx - c->pad;
                 if (!inside(iy, c->in_h) || !inside(ix, c->in_w)) continue;
                 float *dxs = dx + at(in, group, ic, iy, ix);
-                const float wk = w[weight_at(c, oc, ic, ky, kx)];
+                const float wk = w[weight_at(c, 0, ic, ky, kx)];
                 for (int l = 0; l < in.lanes; l++) dxs[l] = fmaf(wk, dy[l], dxs[l]);
             }
 }
 
 /* dx from +0 over (oc, oy, ox): the outputs in that order, each of which uses an input at most once. */
-static void backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w, float *dx,
-                           float *scratch)
+static void backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
+                           size_t step, float *dx, float *scratch)
 {
     const struct view in = input_of(c, s), out = output_of(c, s);
     (void)scratch;
@@ -84,7 +84,7 @@ static void backward_input(const struct cr_conv *c, struct cr_samples s, const f
         for (int oc = 0; oc < c->out_c; oc++)
             for (int oy = 0; oy < c->out_h; oy++)
                 for (int ox = 0; ox < c->out_w; ox++)
-                    scatter_one(c, in, group, oc, oy, ox, dy + at(out, group, oc, oy, ox), w, dx);
+                    scatter_one(c, in, group, oy, ox, dy + at(out, group, oc, oy, ox), w + (size_t)oc * step, dx);
 }
 
 /* Lanes of this group that hold a sample. */

@@ -248,7 +248,8 @@ static struct phase phase_of(int phase, int k, int stride, int pad, int in)
 
 /* The taps of phase (py, px) descending, so that outputs ascend: (channel, ty, tx), all tiles of input channels one
  * after another. Tile from channel i on is at i * out_c * ny * nx. */
-static void pack_backward(const struct cr_conv *c, int py, int px, int ny, int nx, const float *w, float *packed)
+static void pack_backward(const struct cr_conv *c, int py, int px, int ny, int nx, const float *w, size_t step,
+                          float *packed)
 {
     const size_t area = (size_t)c->kh * (size_t)c->kw;
     for (int tile = 0; tile < tile_count(c->in_c); tile++) {
@@ -257,7 +258,8 @@ static void pack_backward(const struct cr_conv *c, int py, int px, int ny, int n
             for (int ty = 0; ty < ny; ty++)
                 for (int tx = 0; tx < nx; tx++) {
                     const int ky = py + c->stride * (ny - 1 - ty), kx = px + c->stride * (nx - 1 - tx);
-                    const float *from = w + (size_t)(o * c->in_c + i) * area + (size_t)(ky * c->kw + kx);
+                    const float *from = w + (size_t)o * step + (size_t)i * area +
+                                        (size_t)(ky * c->kw + kx);
                     for (int k = 0; k < tc; k++) *packed++ = from[(size_t)k * area];
                 }
     }
@@ -285,7 +287,7 @@ static struct plane plane_of_phase(const struct cr_conv *c, struct cr_samples s,
 }
 
 static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
-                                float *dx, float *scratch)
+                                size_t step, float *dx, float *scratch)
 {
     enum { TOGETHER = 4 }; /* phases: those of stride 2 */
     const size_t x_group = (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w * (size_t)s.lanes;
@@ -302,7 +304,7 @@ static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, co
         for (int i = 0; i < planes; i++) {
             const int py = (first + i) / c->stride, px = (first + i) % c->stride;
             p[i] = plane_of_phase(c, s, py, px, left, width, packed, bordered, dx);
-            pack_backward(c, py, px, p[i].taps_y, p[i].taps_x, w, packed);
+            pack_backward(c, py, px, p[i].taps_y, p[i].taps_x, w, step, packed);
             packed += (size_t)c->in_c * p[i].w_output;
         }
         for (int g = 0; g < cr_groups(s); g++) {

@@ -263,7 +263,7 @@ SELECT_INPUTS(3, 0) SELECT_INPUTS(3, 1) SELECT_INPUTS(5, 0) SELECT_INPUTS(5, 1)
 
 /* Weights of a tile: (channel of dy, window row, tile channel, window column). Tile from channel i on is at
  * i * out_c * kh * kw. */
-static void pack_select(const struct cr_conv *c, const float *w, float *packed)
+static void pack_select(const struct cr_conv *c, const float *w, size_t step, float *packed)
 {
     const size_t area = (size_t)(c->kh * c->kw);
     const int count = tiles(c->in_c, SELECT_C);
@@ -272,12 +272,13 @@ static void pack_select(const struct cr_conv *c, const float *w, float *packed)
         for (int o = 0; o < c->out_c; o++)
             for (int ky = 0; ky < c->kh; ky++)
                 for (int k = i; k < end; k++, packed += c->kw)
-                    put_copy(packed, w + (size_t)(o * c->in_c + k) * area + (size_t)(ky * c->kw), (size_t)c->kw);
+                    put_copy(packed, w + (size_t)o * step + (size_t)k * area + (size_t)(ky * c->kw),
+                             (size_t)c->kw);
     }
 }
 
 static void select_backward_input(const struct cr_conv *c, struct cr_samples s, struct halves h, const float *w,
-                                  float *dx, float *scratch)
+                                  size_t step, float *dx, float *scratch)
 {
     static select_input_fn *const three[2][SELECT_C] = { SELECT_INPUT_ROW(3, 0), SELECT_INPUT_ROW(3, 1) };
     static select_input_fn *const five[2][SELECT_C] = { SELECT_INPUT_ROW(5, 0), SELECT_INPUT_ROW(5, 1) };
@@ -288,7 +289,7 @@ static void select_backward_input(const struct cr_conv *c, struct cr_samples s, 
         .dy_channel = 2 * cells * VL, .right_channel = cells, .dx_channel = plane,
     };
 
-    pack_select(c, w, scratch);
+    pack_select(c, w, step, scratch);
     for (int g = 0; g < cr_groups(s); g++) {
         for (int tile = 0; tile < count; tile++) {
             const int i = share(c->in_c, tile, count), tc = share(c->in_c, tile + 1, count) - i;
@@ -311,7 +312,7 @@ static void select_backward_input(const struct cr_conv *c, struct cr_samples s, 
 }
 
 static void select_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                            const void *won, const float *w, float *dw, float *db, float *dx, float *scratch)
+                            const void *won, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch)
 {
     const size_t cells = (size_t)(cr_groups(s) * c->out_c * cell_rows(c) * cell_columns(c));
     float *const rows = scratch, *const rest = rows + (3 * cells * VL + 15) / 16 * 16;
@@ -319,8 +320,8 @@ static void select_backward(const struct cr_conv *c, struct cr_samples s, const 
     const struct halves h = { rows, right };
 
     halve(c, s, dy, won, rows, right);
-    select_backward_weight(c, s, x, h, dw, db, rest);
-    if (dx) select_backward_input(c, s, h, w, dx, rest);
+    if (dw) select_backward_weight(c, s, x, h, dw, db, rest);
+    if (dx) select_backward_input(c, s, h, w, step, dx, rest);
 }
 
 #endif

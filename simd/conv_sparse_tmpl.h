@@ -215,14 +215,14 @@ struct sparse_input {
     float *end;             /* of the scratch it uses */
 };
 
-static struct sparse_input sparse_input_in(const struct cr_conv *c, const float *w, float *scratch)
+static struct sparse_input sparse_input_in(const struct cr_conv *c, const float *w, size_t step, float *scratch)
 {
     struct sparse_input k = { .v = canvas_of(c), .area = (size_t)c->kh * (size_t)c->kw, .canvas = scratch };
     k.pixel = ((size_t)c->in_c + VL - 1) / VL * VL;
     k.packed = k.canvas + k.v.plane * k.pixel;
     k.end = k.packed + (size_t)c->out_c * k.area * k.pixel;
     for (int o = 0; o < c->out_c; o++)
-        turn(c->in_c, k.area, w + (size_t)o * (size_t)c->in_c * k.area, k.area,
+        turn(c->in_c, k.area, w + (size_t)o * step, k.area,
              k.packed + (size_t)o * k.area * k.pixel, k.pixel, 1);
     return k;
 }
@@ -255,10 +255,10 @@ static void sparse_input_out(const struct cr_conv *c, const struct sparse_input 
 }
 
 static void sparse_backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
-                                  float *dx, float *scratch)
+                                  size_t step, float *dx, float *scratch)
 {
     const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
-    const struct sparse_input k = sparse_input_in(c, w, scratch);
+    const struct sparse_input k = sparse_input_in(c, w, step, scratch);
     const struct spikes spikes = spikes_in(k.end, positions);
 
     for (int i = 0; i < s.n; i++, dx += (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w) {

@@ -47,23 +47,23 @@ static void forward(const struct cr_conv *c, struct cr_samples s, const float *x
         SMALLER(cr_conv).forward(c, s, x, w, b, y, scratch);
 }
 
-static void backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w, float *dx,
-                           float *scratch)
+static void backward_input(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
+                           size_t step, float *dx, float *scratch)
 {
     if (is_pointwise(c, s))
-        pointwise_backward_input(c, s, dy, w, dx, scratch);
+        pointwise_backward_input(c, s, dy, w, step, dx, scratch);
     else if (s.lanes % VL == 0)
-        rows_backward_input(c, s, dy, w, dx, scratch);
+        rows_backward_input(c, s, dy, w, step, dx, scratch);
 #if VL <= 8
     else if (s.lanes == 1 && sparse_input_pays(c, s, dy))
-        sparse_backward_input(c, s, dy, w, dx, scratch);
+        sparse_backward_input(c, s, dy, w, step, dx, scratch);
     else if (s.lanes == 1 && product_pays(c, c->in_c, c->in_w))
-        product_backward_input(c, s, dy, w, dx, scratch);
+        product_backward_input(c, s, dy, w, step, dx, scratch);
     else if (s.lanes == 1)
-        rows_backward_input(c, s, dy, w, dx, scratch);
+        rows_backward_input(c, s, dy, w, step, dx, scratch);
 #endif
     else
-        SMALLER(cr_conv).backward_input(c, s, dy, w, dx, scratch);
+        SMALLER(cr_conv).backward_input(c, s, dy, w, step, dx, scratch);
 }
 
 static void backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy, float *dw,
@@ -101,6 +101,14 @@ static int pooled_fits(const struct cr_conv *c, struct cr_samples s)
     return c->stride == 1 && c->out_h >= 2 && c->out_w >= 2;
 }
 
+static size_t pooled_won(const struct cr_conv *c, struct cr_samples s)
+{
+#if VL <= 8
+    if (s.lanes == 1) return (size_t)single_winners_of(c) * sizeof(struct winner);
+#endif
+    return s.lanes % VL ? SMALLER(cr_conv_pool).won(c, s) : winners_of(c, s) * sizeof(struct winner);
+}
+
 static void pooled_forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
                            float *y, void *won, float *scratch)
 {
@@ -117,36 +125,40 @@ static void pooled_forward(const struct cr_conv *c, struct cr_samples s, const f
 }
 
 static void pooled_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                            const void *won, const float *w, float *dw, float *db, float *dx, float *scratch)
+                            const void *won, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch)
 {
 #if VL <= 8
     if (s.lanes == 1) {
-        pool_single_backward(c, s, x, dy, won, w, dw, db, dx, scratch);
+        pool_single_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
         return;
     }
 #endif
     if (s.lanes % VL)
-        SMALLER(cr_conv_pool).backward(c, s, x, dy, won, w, dw, db, dx, scratch);
+        SMALLER(cr_conv_pool).backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
 #ifdef SELECT
     else if (select_fits(c, s))
-        select_backward(c, s, x, dy, won, w, dw, db, dx, scratch);
+        select_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
 #endif
     else
-        pool_backward(c, s, x, dy, won, w, dw, db, dx, scratch);
+        pool_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
 }
 
-const struct cr_conv_pool_kernels CONV(cr_conv_pool) = { pooled_fits, pooled_forward, pooled_backward };
+const struct cr_conv_pool_kernels CONV(cr_conv_pool) = {
+    pooled_fits, pooled_won, pooled_forward, pooled_backward,
+};
 
 #if defined SELECT && VL > 8
 /* For processors on which to select takes the place of a multiplication: only windows of five columns win by it. */
 static void pooled_backward_wide(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                                 const void *won, const float *w, float *dw, float *db, float *dx, float *scratch)
+                                 const void *won, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch)
 {
     if (s.lanes % VL == 0 && c->kw < 5)
-        pool_backward(c, s, x, dy, won, w, dw, db, dx, scratch);
+        pool_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
     else
-        pooled_backward(c, s, x, dy, won, w, dw, db, dx, scratch);
+        pooled_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
 }
 
-const struct cr_conv_pool_kernels CONV(cr_conv_pool_wide) = { pooled_fits, pooled_forward, pooled_backward_wide };
+const struct cr_conv_pool_kernels CONV(cr_conv_pool_wide) = {
+    pooled_fits, pooled_won, pooled_forward, pooled_backward_wide,
+};
 #endif

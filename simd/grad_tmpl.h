@@ -154,18 +154,26 @@ void ISA(cr_sgd)(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, 
     }
 }
 
+/* Floats of n before the first whole vector: one that lies on two cache lines takes twice as long to store, and far longer
+ * where another core has read them. */
+static inline int before_boundary(const float *p, int n)
+{
+    const int past = (int)((uintptr_t)p / sizeof *p % VL), before = past ? VL - past : 0;
+    return before < n ? before : n;
+}
+
 static inline __attribute__((always_inline)) void sgd_outer_run(const int known, int in, int out, const float *x,
                                                                 const float *dy, float scale, const struct cr_sgd *o,
                                                                 float *w, float *v)
 {
-    const int whole = in / VL * VL, rest = in - whole;
     const vf s = vf_set1(scale);
 
     for (int k = 0; k < out; k++, w += in, v = v ? v + in : NULL) {
         const vf d = vf_set1(dy[k]);
-        for (int i = 0; i < whole; i += VL)
-            sgd_step(known, outer_of(x + i, d, s, VL), o, w + i, v ? v + i : NULL, VL);
-        if (rest) sgd_step(known, outer_of(x + whole, d, s, rest), o, w + whole, v ? v + whole : NULL, rest);
+        int i = before_boundary(w, in);
+        if (i) sgd_step(known, outer_of(x, d, s, i), o, w, v, i);
+        for (; i + VL <= in; i += VL) sgd_step(known, outer_of(x + i, d, s, VL), o, w + i, v ? v + i : NULL, VL);
+        if (i < in) sgd_step(known, outer_of(x + i, d, s, in - i), o, w + i, v ? v + i : NULL, in - i);
     }
 }
 

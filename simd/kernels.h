@@ -52,12 +52,18 @@ static inline int cr_maxpool_along_rows(const struct cr_conv *c)
 
 /* Convolution: x (in_c, in_h, in_w), y (out_c, out_h, out_w) per sample; w (out_c, in_c, kh, kw), b (out_c).
  *   forward          y = b + sum over (in channel, ky, kx), a chain of fma
- *   backward_input   dx from +0 over (out channel, oy, ox)
+ *   backward_input   dx from +0 over (out channel, oy, ox); the weights of an output channel are `step` floats from those
+ *                    of the next, so that some input channels of more can be asked for
  *   backward_weight  dw, db: per lane (sample mod 16) a chain over (sample, oy, ox), then the tree over 16 lanes */
 typedef void cr_conv_forward_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w,
                                 const float *b, float *y, float *scratch);
 typedef void cr_conv_backward_input_fn(const struct cr_conv *c, struct cr_samples s, const float *dy, const float *w,
-                                       float *dx, float *scratch);
+                                       size_t step, float *dx, float *scratch);
+/* Where all are asked for. */
+static inline size_t cr_conv_step(const struct cr_conv *c)
+{
+    return (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw;
+}
 typedef void cr_conv_backward_weight_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
                                         float *dw, float *db, float *scratch);
 /* With lanes 1: is forward a matrix product here, or do vectors run along rows? The bits are the same. */
@@ -67,22 +73,25 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s);
 
 /* Convolution and a max-pool of 2x2 windows two apart behind it, in one go: y is the pooled output, dy its gradient,
  * and the bits are those of one after the other. `won` is room for the convolution's own output, in which forward
- * leaves to backward what it wants to know; no one else can read it. dx may be NULL. Only where fits() says so. */
+ * leaves to backward what it wants to know, won() bytes a channel of a group; no one else can read it. dx may be NULL,
+ * or both dw and db; step: as of backward_input. Only where fits() says so. */
 typedef int cr_conv_pool_fits_fn(const struct cr_conv *c, struct cr_samples s);
+typedef size_t cr_conv_pool_won_fn(const struct cr_conv *c, struct cr_samples s);
 typedef void cr_conv_pool_forward_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w,
                                      const float *b, float *y, void *won, float *scratch);
 typedef void cr_conv_pool_backward_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                                      const void *won, const float *w, float *dw, float *db, float *dx,
+                                      const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
                                       float *scratch);
 /* Floats of scratch that both may use, for any instruction set. */
 size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s);
 
-/* Linear: x (in), y (out) per sample; w (out, in), b (out). Forward from the bias over `in`; dx from +0 over `out`;
- * dw and db from +0 over the block's samples. scratch: cr_linear_scratch floats. */
+/* Linear: x (in), y (out) per sample; w (out, in), b (out). Forward from the bias over `in`; dx from +0 over `out`, with
+ * the rows of w `step` >= in floats apart; dw and db from +0 over the block's samples. scratch: cr_linear_scratch
+ * floats. */
 typedef void cr_linear_forward_fn(int in, int out, struct cr_samples s, const float *x, const float *w, const float *b,
                                   float *y);
 typedef void cr_linear_backward_input_fn(int in, int out, struct cr_samples s, const float *dy, const float *w,
-                                         float *dx);
+                                         size_t step, float *dx);
 typedef void cr_linear_backward_weight_fn(int in, int out, struct cr_samples s, const float *x, const float *dy,
                                           float *dw, float *db, float *scratch);
 size_t cr_linear_scratch(int in, int out, struct cr_samples s);
@@ -94,7 +103,7 @@ typedef void cr_maxpool_backward_fn(const struct cr_conv *c, struct cr_samples s
                                     float *dx);
 typedef void cr_avgpool_backward_fn(const struct cr_conv *c, struct cr_samples s, const float *dy, float *dx);
 
-/* Activations over n values. y = f(x); backward dx = dy * f'(y), f' taken from y:
+/* Activations over n values. y = f(x); backward dx = dy * f'(y), f' taken from y; dx may be dy:
  * tanh fma(-y, y, 1), sigmoid y * (1 - y), relu y > 0 ? dy : +0. */
 typedef void cr_act_forward_fn(size_t n, const float *x, float *y);
 typedef void cr_act_backward_fn(size_t n, const float *y, const float *dy, float *dx);
@@ -155,6 +164,7 @@ struct cr_conv_kernels {
 };
 struct cr_conv_pool_kernels {
     cr_conv_pool_fits_fn *fits;
+    cr_conv_pool_won_fn *won;
     cr_conv_pool_forward_fn *forward;
     cr_conv_pool_backward_fn *backward;
 };

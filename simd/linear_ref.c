@@ -24,7 +24,8 @@ static void forward(int in, int out, struct cr_samples s, const float *x, const 
 }
 
 /* dx from +0 over the output features. */
-static void backward_input(int in, int out, struct cr_samples s, const float *dy, const float *w, float *dx)
+static void backward_input(int in, int out, struct cr_samples s, const float *dy, const float *w, size_t step,
+                           float *dx)
 {
     const struct view xv = { in, 1, 1, s.lanes }, yv = { out, 1, 1, s.lanes };
 
@@ -32,7 +33,7 @@ static void backward_input(int in, int out, struct cr_samples s, const float *dy
         for (int i = 0; i < in; i++) {
             float sum[LANES] = { 0 };
             for (int o = 0; o < out; o++) {
-                const float wk = w[(ptrdiff_t)o * in + i];
+                const float wk = w[(size_t)o * step + (size_t)i];
                 const float *dys = dy + at(yv, group, o, 0, 0);
                 for (int l = 0; l < s.lanes; l++) sum[l] = fmaf(wk, dys[l], sum[l]);
             }

@@ -66,12 +66,12 @@ static void single_forward(int in, int out, int samples, const float *x, const f
 }
 
 /* dx[0 .. nv vectors), the last of `last` values. */
-static inline __attribute__((always_inline)) void single_columns(const int nv, int in, int out, const float *dy,
-                                                                 const float *w, float *dx, int last)
+static inline __attribute__((always_inline)) void single_columns(const int nv, int out, const float *dy, const float *w,
+                                                                 size_t step, float *dx, int last)
 {
     vf acc[SIDE];
     UNROLL for (int v = 0; v < nv; v++) acc[v] = vf_zero();
-    for (int o = 0; o < out; o++, w += in) {
+    for (int o = 0; o < out; o++, w += step) {
         const vf g = vf_set1(dy[o]);
         UNROLL for (int v = 0; v < nv - 1; v++) acc[v] = vf_fma(vf_load(w + v * VL), g, acc[v]);
         const float *const end = w + (nv - 1) * VL;
@@ -81,12 +81,13 @@ static inline __attribute__((always_inline)) void single_columns(const int nv, i
     vf_store_n(dx + (nv - 1) * VL, acc[nv - 1], last);
 }
 
-static void single_backward_input(int in, int out, int samples, const float *dy, const float *w, float *dx)
+static void single_backward_input(int in, int out, int samples, const float *dy, const float *w, size_t step,
+                                  float *dx)
 {
     for (int s = 0; s < samples; s++, dy += out, dx += in) {
         int i = 0;
-        for (; i + SIDE * VL <= in; i += SIDE * VL) single_columns(SIDE, in, out, dy, w + i, dx + i, VL);
-        for (; i + VL <= in; i += VL) single_columns(1, in, out, dy, w + i, dx + i, VL);
-        if (i < in) single_columns(1, in, out, dy, w + i, dx + i, in - i);
+        for (; i + SIDE * VL <= in; i += SIDE * VL) single_columns(SIDE, out, dy, w + i, step, dx + i, VL);
+        for (; i + VL <= in; i += VL) single_columns(1, out, dy, w + i, step, dx + i, VL);
+        if (i < in) single_columns(1, out, dy, w + i, step, dx + i, in - i);
     }
 }

@@ -53,10 +53,11 @@ static void chains_by_row(int count, int k, const float *x, size_t lanes, const 
     CHAINS(1, (size_t)k)
 }
 
-/* The same with the weights of a chain in a column of w. */
-static void chains_by_column(int count, int k, const float *x, size_t lanes, const float *w, const float *b, float *y)
+/* The same with the weights of a chain in a column of w, whose rows are `step` apart, and from +0. */
+static void chains_by_column(int count, int k, const float *x, size_t lanes, const float *w, size_t step, float *y)
 {
-    CHAINS((size_t)count, 1)
+    const float *const b = NULL;
+    CHAINS(step, 1)
 }
 
 #if VL <= 8
@@ -80,22 +81,23 @@ static void forward(int in, int out, struct cr_samples s, const float *x, const 
         for (int slice = 0; slice < s.lanes; slice += VL) chains_by_row(out, in, x + slice, lanes, w, b, y + slice);
 }
 
-static void backward_input(int in, int out, struct cr_samples s, const float *dy, const float *w, float *dx)
+static void backward_input(int in, int out, struct cr_samples s, const float *dy, const float *w, size_t step,
+                           float *dx)
 {
 #if VL <= 8
     if (s.lanes == 1) {
-        single_backward_input(in, out, s.n, dy, w, dx);
+        single_backward_input(in, out, s.n, dy, w, step, dx);
         return;
     }
 #endif
     if (s.lanes % VL) {
-        FALLBACK.backward_input(in, out, s, dy, w, dx);
+        FALLBACK.backward_input(in, out, s, dy, w, step, dx);
         return;
     }
     const size_t lanes = (size_t)s.lanes;
     for (int g = 0; g < cr_groups(s); g++, dy += (size_t)out * lanes, dx += (size_t)in * lanes)
         for (int slice = 0; slice < s.lanes; slice += VL)
-            chains_by_column(in, out, dy + slice, lanes, w, NULL, dx + slice);
+            chains_by_column(in, out, dy + slice, lanes, w, step, dx + slice);
 }
 
 /* dw[o][i0 .. i0 + ni vectors) for no features: from +0 over the samples. `last` lanes of the last vector count. */

@@ -50,7 +50,7 @@ static void conv_case(const char *isa, const struct cr_conv_kernels *k, const st
     for (int i = 0; i < 2; i++) {
         const struct cr_conv_kernels *one = i ? ref : k;
         one->forward(c, s, x.at, w.at, b.at, y[i].at, scratch.at);
-        one->backward_input(c, s, dy.at, w.at, dx[i].at, scratch.at);
+        one->backward_input(c, s, dy.at, w.at, cr_conv_step(c), dx[i].at, scratch.at);
         by_weight_conv(one, c, s, i, x.at, dy.at, dw[i].at, db[i].at, scratch.at);
     }
     check_block(isa, "conv forward", &y[0], &y[1], s, out, FINITE);
@@ -111,14 +111,14 @@ static void conv_pool_case(const char *isa, const struct cr_kernels *k, const st
     for (size_t i = 0; i < w.n; i++) w.at[i] = nearbyintf(2 * w.at[i]);
     for (int want_dx = 0; want_dx < 2; want_dx++) {
         k->conv_pool.forward(c, s, x.at, w.at, b.at, y[0].at, won.at, scratch.at);
-        k->conv_pool.backward(c, s, x.at, dy.at, won.at, w.at, dw[0].at, db[0].at, want_dx ? dx[0].at : NULL,
-                              scratch.at);
+        k->conv_pool.backward(c, s, x.at, dy.at, won.at, w.at, cr_conv_step(c), dw[0].at, db[0].at,
+                              want_dx ? dx[0].at : NULL, scratch.at);
     }
     ref->conv.forward(c, s, x.at, w.at, b.at, full.at, NULL);
     ref->maxpool.forward(&pool, s, full.at, y[1].at);
     ref->maxpool.backward(&pool, s, full.at, dy.at, dfull.at);
     by_weight_conv(&ref->conv, c, s, 1, x.at, dfull.at, dw[1].at, db[1].at, NULL);
-    ref->conv.backward_input(c, s, dfull.at, w.at, dx[1].at, NULL);
+    ref->conv.backward_input(c, s, dfull.at, w.at, cr_conv_step(c), dx[1].at, NULL);
     check_block(isa, "conv+pool forward", &y[0], &y[1], s, pooled, FINITE);
     check_block(isa, "conv+pool dx", &dx[0], &dx[1], s, in, ZERO);
     check_same(isa, "conv+pool dw", dw[0].at, dw[1].at, blocks * weights);

@@ -245,7 +245,7 @@ static void worker_gradient(const struct trial *t, const struct cr_net *net, con
                             double *gradient)
 {
     int shift[MAX_TENSORS] = { 0 };
-    struct cr_worker *w = cr_worker_new(net, kernels, t->samples, 1);
+    struct cr_worker *w = cr_worker_new(net, kernels, t->samples, CR_WORKER_TRAINS);
     ck_assert_ptr_nonnull(w);
     for (int pass = 0; pass < 2; pass++) { /* the first measures, as in training */
         for (int s = 0; s < t->samples; s++) {

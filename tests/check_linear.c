@@ -32,7 +32,7 @@ static void linear_case(const char *isa, const struct cr_linear_kernels *k, cons
     for (int i = 0; i < 2; i++) {
         const struct cr_linear_kernels *one = i ? ref : k;
         one->forward(in, out, s, x.at, w.at, b.at, y[i].at);
-        one->backward_input(in, out, s, dy.at, w.at, dx[i].at);
+        one->backward_input(in, out, s, dy.at, w.at, (size_t)in, dx[i].at);
         by_weight_linear(one, in, out, s, i, x.at, dy.at, dw[i].at, db[i].at, scratch.at);
     }
     check_block(isa, "linear forward", &y[0], &y[1], s, out, FINITE);

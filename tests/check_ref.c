@@ -94,7 +94,7 @@ static void conv_against_oracle(int shape, struct cr_samples s)
     float *yf = floats(total * out), *dxf = floats(total * in), *dwf = floats(weights), *dbf = floats(c->out_c);
     const struct cr_conv_kernels *kernel = &reference()->conv;
     kernel->forward(c, s, xf, wf, bf, yf, NULL);
-    kernel->backward_input(c, s, dyf, wf, dxf, NULL);
+    kernel->backward_input(c, s, dyf, wf, cr_conv_step(c), dxf, NULL);
     kernel->backward_weight(c, s, xf, dyf, dwf, dbf, NULL);
 
     double *y = doubles(out), *ym = doubles(out), *dx = doubles(in), *dxm = doubles(in);
@@ -196,7 +196,7 @@ static void linear_against_oracle(int shape, struct cr_samples s)
     float *yf = floats(total * out), *dxf = floats(total * in), *dwf = floats(in * out), *dbf = floats(out);
     const struct cr_linear_kernels *kernel = &reference()->linear;
     kernel->forward(in, out, s, xf, wf, bf, yf);
-    kernel->backward_input(in, out, s, dyf, wf, dxf);
+    kernel->backward_input(in, out, s, dyf, wf, (size_t)in, dxf);
     kernel->backward_weight(in, out, s, xf, dyf, dwf, dbf, NULL);
 
     double *y = doubles(out), *ym = doubles(out), *dx = doubles(in), *dxm = doubles(in);

@@ -1,0 +1,203 @@
+/* The passes over a block: forward, backward, gradients to integers.
+ *
+ * Where several share a block, what a layer makes is in the lead's memory and each thread makes some channels; before a
+ * layer reads what others have made, all meet. A layer that is too little for that is made as a whole by each, in memory
+ * of its own. */
+#include <string.h>
+
+#include "core/scale.h"
+#include "core/worker.h"
+
+/* x * 2^24 rounded to nearest even: added to 1.5 * 2^52, a double's last bit is worth 1, and the integer can be read
+ * off its bits. A loss above 2^16, of a run that is lost, counts as 2^16: the sum of 2^22 losses stays in 64 bits. */
+static int64_t fixed24(float x)
+{
+    const double magic = 0x1.8p52, shifted = (double)(x < 0x1p16f ? x : 0x1p16f) * 0x1p24 + magic;
+    uint64_t bits, zero;
+    memcpy(&bits, &shifted, sizeof bits);
+    memcpy(&zero, &magic, sizeof zero);
+    return (int64_t)(bits - zero);
+}
+
+int64_t cr_loss_sum(const float *loss, int n)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < n; i++) sum += fixed24(loss[i]);
+    return sum;
+}
+
+/* Layers whose backward pass nobody needs below: no parameters further down, so no gradient by input. */
+static int wants_input_gradient(const struct cr_net *net, int layer)
+{
+    for (int i = 0; i < layer; i++)
+        if (net->layer[i].weights) return 1;
+    return 0;
+}
+
+int cr_takes_pool(const struct cr_net *net, int i, const struct cr_kernels *k, struct cr_samples s)
+{
+    const struct cr_layer *l = &net->layer[i];
+    if (i + 1 >= net->layers || !l[1].type->is_maxpool || !l->type->pools) return 0;
+    const struct cr_conv *pool = &l[1].conv;
+    return pool->kh == 2 && pool->kw == 2 && pool->stride == 2 && l->type->pools(l, k, s);
+}
+
+static int takes_pool(const struct cr_worker *w, int i)
+{
+    return !w->apart && cr_takes_pool(w->net, i, w->kernels, w->samples);
+}
+
+static int is_shared(const struct cr_worker *w, int i) { return w->share.parts > 1 && i >= 0 && !w->whole[i]; }
+
+/* What layer i gives; of -1, the input. */
+static float *output_of(const struct cr_worker *w, int i) { return (is_shared(w, i) ? w->lead : w)->act[i + 1]; }
+
+static struct cr_range all_of(struct cr_shape s) { return (struct cr_range){ 0, s.c }; }
+
+static struct cr_pass pass_of(const struct cr_worker *w, const float *params, int i, int pool)
+{
+    const struct cr_layer *l = &w->net->layer[i];
+    return (struct cr_pass){
+        .kernels = w->kernels, .samples = w->samples, .x = output_of(w, i - 1), .y = output_of(w, i + pool),
+        .won = output_of(w, i), .w = params + l->weight_at, .b = params + l->bias_at, .label = w->label,
+        .loss = w->loss, .scratch = w->scratch,
+    };
+}
+
+static void meet(struct cr_worker *w)
+{
+    cr_meet(&w->meeting);
+    cr_profile_mark(w->profile, CR_SPAN_WAIT);
+}
+
+static void forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int training)
+{
+    const struct cr_net *net = w->net;
+    w->kernels->load(w->samples, w->image, net->input.c, (size_t)net->input.h * (size_t)net->input.w, z->scale,
+                     z->shift, w->act[0]);
+    cr_profile_loaded(w->profile, w->share.part == 0 ? w->samples.n : 0);
+    for (int i = 0; i < net->layers; i++) {
+        const struct cr_layer *l = &net->layer[i];
+        const int pool = takes_pool(w, i), shared = is_shared(w, i);
+        struct cr_pass p = pass_of(w, params, i, pool);
+        if (is_shared(w, i - 1) && !(shared && l->type->own_channels)) meet(w);
+        p.out = shared ? cr_share_of(w->share, l->out.c) : all_of(l->out);
+        if (training && l->type->is_loss) p.dx = w->gradient[0];
+        (pool ? l->type->forward_pool : l->type->forward)(l, &p);
+        cr_profile_mark(w->profile, cr_span_forward(i));
+        i += pool;
+    }
+}
+
+void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int training)
+{
+    w->samples = (struct cr_samples){ n, w->lanes, 0 };
+    cr_worker_alone(w);
+    forward(w, params, z, training);
+}
+
+/* before: blocks done in this step before the one whose maximum it is */
+static void note_max(struct cr_worker *w, int tensor, uint32_t max, int before)
+{
+    if (before == 0 || max > w->max[tensor]) w->max[tensor] = max;
+}
+
+/* Round the gradient of some channels of one tensor, block by block, and add it while it is in cache. */
+static void collect(struct cr_worker *w, int tensor, struct cr_range r, const float *gradient, const int *shift)
+{
+    const struct cr_tensor *t = &w->net->tensor[tensor];
+    const float scale = cr_scale_power(shift[tensor]);
+    const size_t channel = t->count / (size_t)t->layer->out.c, from = (size_t)r.first * channel;
+    uint32_t *const sum = w->lead->sum + t->at + from;
+    for (int h = 0; h <= w->samples.two; h++, gradient += t->count) {
+        const int before = w->blocks + h;
+        note_max(w, tensor, w->kernels->round((size_t)r.count * channel, gradient + from, scale, sum, before > 0),
+                 before);
+    }
+}
+
+/* Backward of a layer that rounds its gradients itself. */
+static void backward_rounded(struct cr_worker *w, const struct cr_layer *l, const struct cr_pass *p, const int *shift)
+{
+    struct cr_rounding r = { .add = w->blocks > 0, .outer = w->factors ? &w->outer[l->tensor] : NULL };
+    for (int i = 0; i < 2; i++) {
+        r.scale[i] = cr_scale_power(shift[l->tensor + i]);
+        r.sum[i] = w->lead->sum + w->net->tensor[l->tensor + i].at;
+    }
+    l->type->backward_rounded(l, p, &r);
+    for (int i = 0; i < 2; i++) note_max(w, l->tensor + i, r.max[i], w->blocks);
+}
+
+/* The gradient on its way down. Of those who share a block: in memory of all; and there, whether each has made those
+ * channels that cr_share_of gives it. */
+struct descent {
+    float *at;
+    int common, even;
+    int own_turn, common_turn; /* which of two buffers was used last */
+};
+
+/* Where layer l puts dx. What may still be read by others is not in the buffer taken: since it was, all have met. */
+static struct descent dx_of(const struct cr_worker *w, const struct cr_layer *l, struct descent dy, int shared,
+                            int roles)
+{
+    struct descent dx = dy;
+    dx.common = shared;
+    dx.even = shared && !roles;
+    if (l->type->in_place && dy.common == shared) return dx;
+    if (shared)
+        dx.at = w->lead->common[dx.common_turn = !dy.common_turn];
+    else
+        dx.at = w->gradient[dx.own_turn = !dy.own_turn];
+    return dx;
+}
+
+/* Layer i, and the pool behind it if it takes that along. Returns where dx is. */
+static struct descent backward(struct cr_worker *w, const float *params, const int *shift, int i, int pool,
+                               struct descent dy)
+{
+    const struct cr_layer *l = &w->net->layer[i];
+    const int wanted = wants_input_gradient(w->net, i), shared = is_shared(w, i);
+    const int rounded = w->samples.n == 1 && w->lanes == 1 && l->type->backward_rounded;
+    const int roles = l->weights && wanted && shared && !rounded; /* else dw, db are little, or all there is to do */
+    const struct descent dx = wanted ? dx_of(w, l, dy, shared, roles) : (struct descent){ 0 };
+    const int reads_own = !wanted || (shared && dx.at == dy.at);
+    struct cr_pass p = pass_of(w, params, i, pool);
+
+    if (dy.common && !(dy.even && reads_own)) meet(w);
+    p.dy = dy.at;
+    p.dx = dx.at;
+    p.dw = w->dw;
+    p.db = w->db;
+    p.out = cr_share_of(roles ? cr_share_by_weight(w->share) : w->share, l->out.c);
+    p.in = shared ? cr_share_of(roles ? cr_share_by_input(w->share) : w->share, l->in.c) : all_of(l->in);
+    if (rounded)
+        backward_rounded(w, l, &p, shift);
+    else
+        (pool ? l->type->backward_pool : l->type->backward)(l, &p);
+    cr_profile_mark(w->profile, cr_span_backward(i));
+    if (l->weights && !rounded) {
+        collect(w, l->tensor, p.out, w->dw, shift);
+        collect(w, l->tensor + 1, p.out, w->db, shift);
+        cr_profile_mark(w->profile, CR_SPAN_ROUND);
+    }
+    return dx;
+}
+
+void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int two,
+                     const int *shift)
+{
+    const struct cr_net *net = w->net;
+    struct descent dy = { .at = w->gradient[0] };
+
+    w->samples = two ? (struct cr_samples){ n, CR_TWO_LANES, 1 } : (struct cr_samples){ n, w->lanes, 0 };
+    forward(w, params, z, 1);
+    if (w->share.part == 0) w->loss_sum += cr_loss_sum(w->loss, n);
+    for (int i = net->layers - 1; i >= 0; i--) {
+        const int pool = i > 0 && takes_pool(w, i - 1);
+        const struct cr_layer *l = &net->layer[i -= pool];
+        if (!l->type->backward) continue;
+        if (!l->weights && !wants_input_gradient(net, i)) break;
+        dy = backward(w, params, shift, i, pool, dy);
+    }
+    w->blocks += 1 + two;
+}
