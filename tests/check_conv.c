@@ -31,6 +31,32 @@ static void thin_out(struct array a, int of)
         if (i * 2654435761u % 1000003 % (unsigned)of) a.at[i] = 0;
 }
 
+/* Some channels of all, each of `plane` pixels. */
+static struct array channels_of(struct array all, struct cr_samples s, int channels, int plane, int first, int count)
+{
+    const struct array some = array_new(block_size(s, count * plane), 0);
+    const size_t pixels = (size_t)plane * (size_t)s.lanes, of = (size_t)channels * pixels, n = (size_t)count * pixels;
+    for (int g = 0; g < cr_groups(s); g++)
+        memcpy(some.at + (size_t)g * n, all.at + (size_t)g * of + (size_t)first * pixels, n * sizeof *all.at);
+    return some;
+}
+
+/* The gradient by some of the input channels, which are the last two thirds. */
+static void conv_part_case(const char *isa, const struct cr_conv_kernels *k, const struct cr_conv *c,
+                           struct cr_samples s, const float *dy, const float *w, struct array dx, struct array scratch)
+{
+    const int first = c->in_c / 3, plane = c->in_h * c->in_w;
+    struct cr_conv part = *c;
+    part.in_c -= first;
+    ck_assert_uint_le(cr_conv_scratch(&part, s), scratch.n);
+    const struct array want = channels_of(dx, s, c->in_c, plane, first, part.in_c);
+    const struct array got = array_new(block_size(s, part.in_c * plane), 0);
+    k->backward_input(&part, s, dy, w + first * c->kh * c->kw, cr_conv_step(c), got.at, scratch.at);
+    check_block(isa, "conv dx of some channels", &got, &want, s, part.in_c * plane, ZERO);
+    array_free(got, isa, "conv dx of some channels");
+    free(want.base);
+}
+
 static void conv_case(const char *isa, const struct cr_conv_kernels *k, const struct cr_conv_kernels *ref,
                       const struct cr_conv *c, struct cr_samples s, int one_of)
 {
@@ -57,6 +83,7 @@ static void conv_case(const char *isa, const struct cr_conv_kernels *k, const st
     check_block(isa, "conv dx", &dx[0], &dx[1], s, in, ZERO);
     check_same(isa, "conv dw", dw[0].at, dw[1].at, blocks * weights);
     check_same(isa, "conv db", db[0].at, db[1].at, blocks * biases);
+    conv_part_case(isa, k, c, s, dy.at, w.at, dx[1], scratch);
 
     for (int i = 0; i < 2; i++) {
         array_free(y[i], isa, "conv forward");
@@ -87,6 +114,43 @@ static const struct cr_conv pooled_shape[] = {
     { 3, 4, 8, 2, 3, 6, 2, 3, 1, 0 },   { 32, 6, 130, 2, 4, 128, 3, 3, 1, 0 },
 };
 enum { POOLED_SHAPES = sizeof pooled_shape / sizeof *pooled_shape };
+
+/* What some threads of those that share a block do: some output channels forward and by weight, some input channels. */
+static void conv_pool_part_case(const char *isa, const struct cr_kernels *k, const struct cr_conv *c,
+                                struct cr_samples s, const float *x, const float *dy, const float *w, const float *b,
+                                const struct array want[4], struct array scratch)
+{
+    const int first = c->in_c / 3, plane = c->in_h * c->in_w, at = c->out_c / 2, cells = c->out_h / 2 * (c->out_w / 2);
+    const size_t step = cr_conv_step(c), place = (size_t)(at * cells) * (size_t)s.lanes;
+    const struct array y = array_new(want[0].n, 0), won = array_new(block_size(s, c->out_c * c->out_h * c->out_w), 0);
+    const struct array dw = array_new(want[2].n, 0), db = array_new(want[3].n, 0);
+    const struct array dx = array_new(block_size(s, (c->in_c - first) * plane), 0);
+    const struct array want_dx = channels_of(want[1], s, c->in_c, plane, first, c->in_c - first);
+    struct cr_conv in = *c, out[2] = { *c, *c };
+    char *const won_at[2] = { (char *)won.at, (char *)won.at + (size_t)at * k->conv_pool.won(c, s) };
+    in.in_c -= first;
+    out[0].out_c = at;
+    out[1].out_c -= at;
+    for (int i = at == 0; i < 2; i++) { /* the channels from `at` on apart from those before */
+        const size_t o = i ? (size_t)at : 0, p = i ? place : 0;
+        ck_assert_uint_le(cr_conv_pool_scratch(&out[i], s), scratch.n);
+        k->conv_pool.forward(&out[i], s, x, w + o * step, b + o, y.at + p, won_at[i], scratch.at);
+        k->conv_pool.backward(&out[i], s, x, dy + p, won_at[i], w + o * step, step, dw.at + o * step, db.at + o, NULL,
+                              scratch.at);
+    }
+    ck_assert_uint_le(cr_conv_pool_scratch(&in, s), scratch.n);
+    k->conv_pool.backward(&in, s, x, dy, won.at, w + first * c->kh * c->kw, step, NULL, NULL, dx.at, scratch.at);
+    check_block(isa, "conv+pool forward in parts", &y, &want[0], s, c->out_c * cells, FINITE);
+    check_same(isa, "conv+pool dw in parts", dw.at, want[2].at, dw.n);
+    check_same(isa, "conv+pool db in parts", db.at, want[3].at, db.n);
+    check_block(isa, "conv+pool dx in parts", &dx, &want_dx, s, in.in_c * plane, ZERO);
+    array_free(y, isa, "conv+pool forward in parts");
+    array_free(won, isa, "conv+pool winners in parts");
+    array_free(dw, isa, "conv+pool dw in parts");
+    array_free(db, isa, "conv+pool db in parts");
+    array_free(dx, isa, "conv+pool dx in parts");
+    free(want_dx.base);
+}
 
 /* With a max-pool in one go, against the reference's two layers one after the other. */
 static void conv_pool_case(const char *isa, const struct cr_kernels *k, const struct cr_kernels *ref,
@@ -123,6 +187,9 @@ static void conv_pool_case(const char *isa, const struct cr_kernels *k, const st
     check_block(isa, "conv+pool dx", &dx[0], &dx[1], s, in, ZERO);
     check_same(isa, "conv+pool dw", dw[0].at, dw[1].at, blocks * weights);
     check_same(isa, "conv+pool db", db[0].at, db[1].at, blocks * biases);
+    if (cr_groups(s) == 1 && !s.two)
+        conv_pool_part_case(isa, k, c, s, x.at, dy.at, w.at, b.at,
+                            (const struct array[4]){ y[1], dx[1], dw[1], db[1] }, scratch);
 
     for (int i = 0; i < 2; i++) {
         array_free(y[i], isa, "conv+pool forward");

@@ -16,6 +16,21 @@ static const struct {
 } linear_shape[] = { { 1, 1 }, { 7, 13 }, { 192, 100 }, { 100, 10 }, { 17, 33 }, { 3, 101 }, { 64, 16 }, { 31, 5 } };
 enum { LINEAR_SHAPES = sizeof linear_shape / sizeof *linear_shape };
 
+/* The gradient by the last two thirds of the inputs. */
+static void linear_part_case(const char *isa, const struct cr_linear_kernels *k, int in, int out, struct cr_samples s,
+                             const float *dy, const float *w, struct array dx)
+{
+    const int first = in / 3, count = in - first;
+    const size_t lanes = (size_t)s.lanes, of = (size_t)in * lanes, n = (size_t)count * lanes;
+    const struct array got = array_new(block_size(s, count), 0), want = array_new(block_size(s, count), 0);
+    for (size_t g = 0; g < (size_t)cr_groups(s); g++)
+        memcpy(want.at + g * n, dx.at + g * of + (size_t)first * lanes, n * sizeof *want.at);
+    k->backward_input(count, out, s, dy, w + first, (size_t)in, got.at);
+    check_block(isa, "linear dx of some inputs", &got, &want, s, count, ZERO);
+    array_free(got, isa, "linear dx of some inputs");
+    free(want.base);
+}
+
 static void linear_case(const char *isa, const struct cr_linear_kernels *k, const struct cr_linear_kernels *ref,
                         int in, int out, struct cr_samples s)
 {
@@ -39,6 +54,7 @@ static void linear_case(const char *isa, const struct cr_linear_kernels *k, cons
     check_block(isa, "linear dx", &dx[0], &dx[1], s, in, ZERO);
     check_same(isa, "linear dw", dw[0].at, dw[1].at, blocks * weights);
     check_same(isa, "linear db", db[0].at, db[1].at, blocks * biases);
+    linear_part_case(isa, k, in, out, s, dy.at, w.at, dx[1]);
 
     for (int i = 0; i < 2; i++) {
         array_free(y[i], isa, "linear forward");
