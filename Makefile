@@ -60,8 +60,8 @@ COMPILE = $(CC) -I. -I$(srcdir) -I$(O) -O2 $(DEBUG) $(WARNINGS) -pthread $(CFLAG
 LINK = $(CC) $(LDFLAGS) -fopenmp -pthread
 LIBS = $(ZLIB_LIBS) $(SODIUM_LIBS) $(MPI_LIBS) -lm
 
-$(O)/simd/%_avx2.o: private ISA_FLAGS = -mavx2 -mfma
-$(O)/simd/%_avx512.o: private ISA_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
+$(O)/simd/%_avx2.o: private ISA_FLAGS = -mavx2 -mfma -mprfchw
+$(O)/simd/%_avx512.o: private ISA_FLAGS = -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprfchw -mprefer-vector-width=512
 $(O)/simd/%_x86.o: private ISA_FLAGS = -msse4.2 -mpclmul
 $(O)/simd/crc32c_avx512.o: private ISA_FLAGS = -mavx512f -mvpclmulqdq
 $(O)/simd/%_aarch64.o: private ISA_FLAGS = -march=armv8-a+crc+crypto

@@ -1,8 +1,8 @@
 /* The passes over a block: forward, backward, gradients to integers.
  *
- * Where several share a block, what a layer makes is in the lead's memory and each thread makes some channels; before a
- * layer reads what others have made, all meet. A layer that is too little for that is made as a whole by each, in memory
- * of its own. */
+ * Where several share a block, what a layer makes is in the lead's memory and each thread makes some channels; before
+ * a layer reads what others have made, all meet. A layer that is too little for that is made as a whole by each, in
+ * memory of its own. */
 #include <string.h>
 
 #include "core/scale.h"

@@ -79,7 +79,7 @@ struct cr_stepper {
 /* What ranks exchange in a step. */
 struct cr_message_shape cr_stepper_shape(const struct cr_net *net);
 
-/* Allocate workers for at most `threads` threads. The caller fills the const members, state, comm and profile before. */
+/* Allocate workers for at most `threads` threads. The caller fills the const members, state, comm, profile before. */
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e);
 void cr_stepper_free(struct cr_stepper *s);
 

@@ -38,8 +38,8 @@ void cr_barrier_init(struct cr_barrier *b, int threads, int processors);
 void cr_barrier_wait(struct cr_barrier *b);
 
 /* A barrier for neighbours of a team, again and again in one step: no counter that all change, but a mark for each
- * thread, which it alone sets, and ceil(log2 n) rounds in which it waits for one other. (Dissemination barrier: Hensgen,
- * Finkel, Manber 1988.) */
+ * thread, which it alone sets, and ceil(log2 n) rounds in which it waits for one other. (Dissemination barrier:
+ * Hensgen, Finkel, Manber 1988.) */
 struct cr_mark {
     _Alignas(64) atomic_uint reached;
 };

@@ -68,7 +68,8 @@ static size_t find_winners(const struct cr_conv *c, struct canvas v, const float
 }
 
 static void pool_single_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                                 const void *won, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch)
+                                 const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
+                                 float *scratch)
 {
     const size_t cells = (size_t)(cell_rows(c) * cell_columns(c)), in = (size_t)(c->in_c * c->in_h * c->in_w);
     const struct canvas v = canvas_of(c);

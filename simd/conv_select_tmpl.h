@@ -312,7 +312,8 @@ static void select_backward_input(const struct cr_conv *c, struct cr_samples s, 
 }
 
 static void select_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                            const void *won, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch)
+                            const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
+                            float *scratch)
 {
     const size_t cells = (size_t)(cr_groups(s) * c->out_c * cell_rows(c) * cell_columns(c));
     float *const rows = scratch, *const rest = rows + (3 * cells * VL + 15) / 16 * 16;

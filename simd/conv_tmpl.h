@@ -125,7 +125,8 @@ static void pooled_forward(const struct cr_conv *c, struct cr_samples s, const f
 }
 
 static void pooled_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                            const void *won, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch)
+                            const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
+                            float *scratch)
 {
 #if VL <= 8
     if (s.lanes == 1) {
@@ -150,7 +151,8 @@ const struct cr_conv_pool_kernels CONV(cr_conv_pool) = {
 #if defined SELECT && VL > 8
 /* For processors on which to select takes the place of a multiplication: only windows of five columns win by it. */
 static void pooled_backward_wide(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                                 const void *won, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch)
+                                 const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
+                                 float *scratch)
 {
     if (s.lanes % VL == 0 && c->kw < 5)
         pool_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);

@@ -23,6 +23,13 @@ static uint32_t greatest_lane(vi max)
     return (uint32_t)best;
 }
 
+/* What other cores have read must be asked back before it is written, and stores wait for that one by one: ask early. */
+static inline void will_write(const void *p)
+{
+    enum { AHEAD = 1024 }; /* bytes */
+    __builtin_prefetch((const char *)p + AHEAD, 1, 3);
+}
+
 uint32_t ISA(cr_round)(size_t n, const float *g, float scale, uint32_t *q, int add)
 {
     const size_t whole = n / VL * VL;
@@ -30,7 +37,10 @@ uint32_t ISA(cr_round)(size_t n, const float *g, float scale, uint32_t *q, int a
     const vf s = vf_set1(scale);
     vi max = vi_set1(0);
 
-    for (size_t i = 0; i < whole; i += VL) max = vi_max(max, round_step(g + i, s, q + i, add, VL));
+    for (size_t i = 0; i < whole; i += VL) {
+        will_write(q + i);
+        max = vi_max(max, round_step(g + i, s, q + i, add, VL));
+    }
     if (rest) max = vi_max(max, round_step(g + whole, s, q + whole, add, rest));
 
     return greatest_lane(max);
@@ -140,7 +150,10 @@ static inline __attribute__((always_inline)) void sgd_run(const int known, size_
     const size_t whole = n / VL * VL;
     const int rest = (int)(n - whole);
 
-    for (size_t i = 0; i < whole; i += VL) sgd_step(known, vi_load(q + i), o, w + i, v ? v + i : NULL, VL);
+    for (size_t i = 0; i < whole; i += VL) {
+        will_write(w + i);
+        sgd_step(known, vi_load(q + i), o, w + i, v ? v + i : NULL, VL);
+    }
     if (rest) sgd_step(known, vi_load_n(q + whole, rest), o, w + whole, v ? v + whole : NULL, rest);
 }
 
@@ -154,26 +167,20 @@ void ISA(cr_sgd)(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, 
     }
 }
 
-/* Floats of n before the first whole vector: one that lies on two cache lines takes twice as long to store, and far longer
- * where another core has read them. */
-static inline int before_boundary(const float *p, int n)
-{
-    const int past = (int)((uintptr_t)p / sizeof *p % VL), before = past ? VL - past : 0;
-    return before < n ? before : n;
-}
-
 static inline __attribute__((always_inline)) void sgd_outer_run(const int known, int in, int out, const float *x,
                                                                 const float *dy, float scale, const struct cr_sgd *o,
                                                                 float *w, float *v)
 {
+    const int whole = in / VL * VL, rest = in - whole;
     const vf s = vf_set1(scale);
 
     for (int k = 0; k < out; k++, w += in, v = v ? v + in : NULL) {
         const vf d = vf_set1(dy[k]);
-        int i = before_boundary(w, in);
-        if (i) sgd_step(known, outer_of(x, d, s, i), o, w, v, i);
-        for (; i + VL <= in; i += VL) sgd_step(known, outer_of(x + i, d, s, VL), o, w + i, v ? v + i : NULL, VL);
-        if (i < in) sgd_step(known, outer_of(x + i, d, s, in - i), o, w + i, v ? v + i : NULL, in - i);
+        for (int i = 0; i < whole; i += VL) {
+            will_write(w + i);
+            sgd_step(known, outer_of(x + i, d, s, VL), o, w + i, v ? v + i : NULL, VL);
+        }
+        if (rest) sgd_step(known, outer_of(x + whole, d, s, rest), o, w + whole, v ? v + whole : NULL, rest);
     }
 }
 

@@ -52,8 +52,8 @@ static inline int cr_maxpool_along_rows(const struct cr_conv *c)
 
 /* Convolution: x (in_c, in_h, in_w), y (out_c, out_h, out_w) per sample; w (out_c, in_c, kh, kw), b (out_c).
  *   forward          y = b + sum over (in channel, ky, kx), a chain of fma
- *   backward_input   dx from +0 over (out channel, oy, ox); the weights of an output channel are `step` floats from those
- *                    of the next, so that some input channels of more can be asked for
+ *   backward_input   dx from +0 over (out channel, oy, ox); the weights of an output channel are `step` floats from
+ *                    those of the next, so that some input channels of more can be asked for
  *   backward_weight  dw, db: per lane (sample mod 16) a chain over (sample, oy, ox), then the tree over 16 lanes */
 typedef void cr_conv_forward_fn(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w,
                                 const float *b, float *y, float *scratch);
@@ -85,8 +85,8 @@ typedef void cr_conv_pool_backward_fn(const struct cr_conv *c, struct cr_samples
 /* Floats of scratch that both may use, for any instruction set. */
 size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s);
 
-/* Linear: x (in), y (out) per sample; w (out, in), b (out). Forward from the bias over `in`; dx from +0 over `out`, with
- * the rows of w `step` >= in floats apart; dw and db from +0 over the block's samples. scratch: cr_linear_scratch
+/* Linear: x (in), y (out) per sample; w (out, in), b (out). Forward from the bias over `in`; dx from +0 over `out`,
+ * with the rows of w `step` >= in floats apart; dw and db from +0 over the block's samples. scratch: cr_linear_scratch
  * floats. */
 typedef void cr_linear_forward_fn(int in, int out, struct cr_samples s, const float *x, const float *w, const float *b,
                                   float *y);

@@ -1,5 +1,5 @@
-/* One run, one result, for any number of ranks and of threads to a block: the training loop over the in-process world of
- * dist/loop.h. */
+/* One run, one result, for any number of ranks and of threads to a block: the training loop over the in-process world
+ * of dist/loop.h. */
 #define _POSIX_C_SOURCE 200809L
 #include <check.h>
 #include <pthread.h>
