@@ -7,6 +7,7 @@
 #define TILE_O 4
 #define TILE_T 6
 #define GEMM cr_gemm_avx512
+#define PAIRS cr_conv_pairs_avx512
 #define SPIKE_ROWS 15
 #define SELECT
 #define SMALLER(name) name##_ref_fma

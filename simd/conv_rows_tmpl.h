@@ -8,6 +8,9 @@
 #define CR_SIMD_CONV_ROWS_TMPL_H
 
 #include "simd/conv_tile_tmpl.h"
+#ifdef PAIRS
+#include "simd/conv_pairs.h"
+#endif
 
 /* The pixel at which vector v of a row begins. One sample alone: VL pixels a vector, the last one moved back to end
  * with the row (what two vectors share is computed twice, to the same bits). */
@@ -68,9 +71,43 @@ static void run_tiles(const struct plane *p, struct lot lot, int n, float *const
     }
 }
 
+#ifdef PAIRS
+/* One sample alone, where two runs of pixels fill a vector of twice this width. */
+static int by_pairs(const struct plane *p)
+{
+    return p->lanes == 1 && p->pixels >= CR_PAIRS_RUN && p->x_step == 1 && p->y_step == 1 && p->taps_x > 1;
+}
+
+static void run_pairs(const struct plane *p, struct lot lot, int begin, int end)
+{
+    for (int row = begin, next; row < end; row = next) {
+        const struct overlap k = overlap_of(p, row, end - row);
+        struct part part = lot.first;
+        next = row + k.rows;
+        for (int tile = 0; tile < lot.tiles; tile++, next_part(&part)) {
+            const size_t o = (size_t)part.begin, size = (size_t)part.size, window = (size_t)(p->taps_y * p->taps_x);
+            PAIRS(&(struct cr_conv_pairs){
+                .x = p->x + (size_t)imax(0, p->top + row) * p->x_row, .x_channel = p->x_channel, .x_row = p->x_row,
+                .channels = p->channels, .taps_y = imax(0, k.k1 - k.k0), .taps_x = p->taps_x,
+                .w = p->w + o * p->w_output + (size_t)(k.k0 * p->taps_x) * size, .w_channel = window * size,
+                .bias = p->bias ? p->bias + o : NULL, .y = p->y + o * p->y_channel + (size_t)row * p->y_row,
+                .y_channel = p->y_channel, .y_row = p->y_row, .outputs = part.size, .rows = k.rows,
+                .pixels = p->pixels,
+            });
+        }
+    }
+}
+#endif
+
 /* Rows begin..end-1, a column of tiles at a time; where a row has less vectors than a tile, several rows a tile. */
 static void run_plane(const struct plane *p, struct lot lot, int begin, int end)
 {
+#ifdef PAIRS
+    if (by_pairs(p)) {
+        run_pairs(p, lot, begin, end);
+        return;
+    }
+#endif
     const int slices = p->lanes / VL, span = slices ? 1 : imin(VL, p->pixels);
     const int vectors = slices ? p->pixels * slices : (p->pixels + VL - 1) / VL;
     for (int from = 0, to; from < vectors; from = to) {
@@ -155,24 +192,27 @@ static struct reach reach_of(const struct plane *p, int planes, int row, int end
 /* The whole walk: slab by slab of rows. The planes of outputs differ in rows, taps and y; portions are those of the
  * first, which with a stride of 2 has the most taps. x (channels, height, width) is copied to `space`, with zeros
  * beside the rows and channels well apart, hence x_channel is set here; p->x is where pixel 0's first tap is in such
- * a copy. */
+ * a copy. One sample alone that wants no zeros is read where it is. */
 static void run_slabs(const struct plane *p, int planes, struct border z, int width, const float *x, float *space)
 {
     const struct portion some = portion_of(p);
     const int count = tile_count(p->outputs);
     const size_t plane = (size_t)(p->height * width) * (size_t)p->lanes;
+    const int in_place = p->lanes == 1 && z.left + z.right == 0;
     int rows = 0;
     for (int i = 0; i < planes; i++) rows = imax(rows, p[i].rows);
     for (int row = 0; row < rows; row += some.rows) {
         const int end = imin(row + some.rows, rows);
         const struct reach r = reach_of(p, planes, row, end);
-        const size_t x_channel = apart((size_t)(r.high - r.low) * p->x_row);
+        const size_t x_channel = in_place ? plane : apart((size_t)(r.high - r.low) * p->x_row);
         for (int k = 0; k < p->channels; k += some.channels) {
             const int channels = imin(some.channels, p->channels - k);
-            copy_bordered((size_t)channels, r.high - r.low, width, p->lanes, z,
-                          x + (size_t)k * plane + (size_t)(r.low * width) * (size_t)p->lanes, plane, space, x_channel);
+            const float *const from = x + (size_t)k * plane + (size_t)(r.low * width) * (size_t)p->lanes;
+            if (!in_place)
+                copy_bordered((size_t)channels, r.high - r.low, width, p->lanes, z, from, plane, space, x_channel);
             for (int i = 0; i < planes; i++) {
                 struct plane q = p[i];
+                if (in_place) q.x = from + (q.x - space);
                 q.x_channel = x_channel;
                 q.top -= r.low;
                 q.height = r.high - r.low;
@@ -193,6 +233,18 @@ static size_t packed_size(const struct cr_conv *c)
     return ((size_t)c->in_c * (size_t)c->out_c * (size_t)c->kh * (size_t)c->kw + 15) & ~(size_t)15;
 }
 
+#if VL <= 8
+/* VL taps of n <= VL rows. Stores whole vectors, each over what the one before has too many: there is room for a vector
+ * behind. */
+static void pack_square(const float *w, size_t taps, int n, float *packed)
+{
+    vf square[VL];
+    UNROLL for (int k = 0; k < VL; k++) square[k] = vf_load(w + (size_t)imin(k, n - 1) * taps);
+    vf_transpose(square);
+    UNROLL for (int k = 0; k < VL; k++) vf_store(packed + k * n, square[k]);
+}
+#endif
+
 /* All tiles of at most `most` channels, one after another: taps in order, tile channel fastest. Tile from channel o on
  * is at o * taps. */
 static void pack_forward(const struct cr_conv *c, int most, const float *w, float *packed)
@@ -201,8 +253,13 @@ static void pack_forward(const struct cr_conv *c, int most, const float *w, floa
     const int count = tiles(c->out_c, most);
     for (int tile = 0; tile < count; tile++) {
         const int o = share(c->out_c, tile, count), tc = share(c->out_c, tile + 1, count) - o;
-        for (size_t t = 0; t < taps; t++)
-            for (int i = 0; i < tc; i++) *packed++ = w[(size_t)(o + i) * taps + t];
+        const float *const from = w + (size_t)o * taps;
+        size_t t = 0;
+#if VL <= 8 /* one sample alone does not have many to share this among */
+        for (; t + 2 * VL <= taps && tc <= VL; t += VL, packed += VL * tc) pack_square(from + t, taps, tc, packed);
+#endif
+        for (; t < taps; t++)
+            for (int i = 0; i < tc; i++) *packed++ = from[(size_t)i * taps + t];
     }
 }
 

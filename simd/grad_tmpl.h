@@ -113,11 +113,13 @@ void ISA(cr_sum)(size_t from, size_t to, int parts, uint32_t *const *part, uint3
 }
 
 /* |a| < 2^-100 becomes +0, so that nothing lingers as a subnormal; NaN stays. */
-static inline vf flush(vf a) { return vf_select(vf_gt(vf_set1(0x1p-100f), vf_abs(a)), vf_zero(), a); }
+static inline vm lingers(vf magnitude) { return vf_gt(vf_set1(0x1p-100f), magnitude); }
+static inline vf flush(vf a) { return vf_select(lingers(vf_abs(a)), vf_zero(), a); }
 
 /* What a loop knows of its settings beforehand: momentum, but not Nesterov's; with it, weight decay or not; one sample,
- * itself the mean. */
-enum { USUAL = 1, DECAYS = 2, ALONE = 4 };
+ * itself the mean; that dy * scale is exact, so that x may be multiplied by both at once: scale is a power of two, and a
+ * product that would have been a subnormal is 0 as an integer, for scale <= 2^120. */
+enum { USUAL = 1, DECAYS = 2, ALONE = 4, FOLDED = 8 };
 
 static int known_of(const struct cr_sgd *o)
 {
@@ -135,13 +137,19 @@ static inline __attribute__((always_inline)) void sgd_step(const int known, vi q
     if (!(known & ALONE)) g = vf_mul(g, vf_set1(o->inv_n));
     if (decays) g = vf_fma(vf_set1(o->weight_decay), old, g);
 
-    vf d = g;
-    if (usual || o->momentum != 0) {
-        const vf speed = vf_fma(momentum, vf_load_n(v, n), g);
+    vf d = g, speed = vf_zero();
+    const int moves = usual || o->momentum != 0;
+    if (moves) {
+        speed = vf_fma(momentum, vf_load_n(v, n), g);
         d = !usual && o->nesterov ? vf_fma(momentum, speed, g) : speed;
-        vf_store_n(v, flush(speed), n);
     }
-    vf_store_n(w, flush(vf_fma(vf_set1(-o->lr), d, old)), n);
+    vf new = vf_fma(vf_set1(-o->lr), d, old);
+    if (vm_any(lingers(moves ? vf_least(speed, new) : vf_abs(new)))) { /* one question for both, seldom answered yes */
+        speed = flush(speed);
+        new = flush(new);
+    }
+    if (moves) vf_store_n(v, speed, n);
+    vf_store_n(w, new, n);
 }
 
 static inline __attribute__((always_inline)) void sgd_run(const int known, size_t n, const uint32_t *q,
@@ -167,21 +175,30 @@ void ISA(cr_sgd)(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, 
     }
 }
 
+/* One output's row of weights. */
+static inline __attribute__((always_inline)) void sgd_outer_row(const int known, int in, const float *x, float dy,
+                                                                float scale, const struct cr_sgd *o, float *w, float *v)
+{
+    const int whole = in / VL * VL, rest = in - whole;
+    const vf d = vf_set1(dy), s = vf_set1(scale), both = vf_set1(dy * scale);
+    const int folded = known & FOLDED;
+    for (int i = 0; i < whole; i += VL) {
+        will_write(w + i);
+        const vi q = folded ? vf_to_i(vf_mul(vf_load(x + i), both)) : outer_of(x + i, d, s, VL);
+        sgd_step(known, q, o, w + i, v ? v + i : NULL, VL);
+    }
+    if (rest) sgd_step(known, outer_of(x + whole, d, s, rest), o, w + whole, v ? v + whole : NULL, rest);
+}
+
 static inline __attribute__((always_inline)) void sgd_outer_run(const int known, int in, int out, const float *x,
                                                                 const float *dy, float scale, const struct cr_sgd *o,
                                                                 float *w, float *v)
 {
-    const int whole = in / VL * VL, rest = in - whole;
-    const vf s = vf_set1(scale);
-
-    for (int k = 0; k < out; k++, w += in, v = v ? v + in : NULL) {
-        const vf d = vf_set1(dy[k]);
-        for (int i = 0; i < whole; i += VL) {
-            will_write(w + i);
-            sgd_step(known, outer_of(x + i, d, s, VL), o, w + i, v ? v + i : NULL, VL);
-        }
-        if (rest) sgd_step(known, outer_of(x + whole, d, s, rest), o, w + whole, v ? v + whole : NULL, rest);
-    }
+    for (int k = 0; k < out; k++, w += in, v = v ? v + in : NULL)
+        if (known && dy[k] * scale / scale == dy[k])
+            sgd_outer_row(known | FOLDED, in, x, dy[k], scale, o, w, v);
+        else
+            sgd_outer_row(0, in, x, dy[k], scale, o, w, v);
 }
 
 void ISA(cr_sgd_outer)(int in, int out, const float *x, const float *dy, float scale, const struct cr_sgd *o, float *w,

@@ -146,7 +146,8 @@ struct cr_sgd {
     int nesterov;
 };
 typedef void cr_sgd_fn(size_t n, const uint32_t *q, const struct cr_sgd *o, float *w, float *v);
-/* The same for q as cr_round_outer makes it of one sample alone, which is in no memory. w, v: (out, in). */
+/* The same for q as cr_round_outer makes it of one sample alone, which is in no memory. w, v: (out, in); scale: a power
+ * of two <= 2^120. */
 typedef void cr_sgd_outer_fn(int in, int out, const float *x, const float *dy, float scale, const struct cr_sgd *o,
                              float *w, float *v);
 

@@ -74,6 +74,7 @@ static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 static inline vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
 static inline vf vf_abs(vf a) { return _mm256_and_ps(a, vi_as_f(_mm256_set1_epi32(0x7fffffff))); }
+static inline vf vf_least(vf a, vf b) { return _mm256_min_ps(vf_abs(a), vf_abs(b)); }
 #ifdef __AVX512VL__
 static inline vm vf_gt(vf a, vf b) { return _mm256_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 static inline vm vf_ge(vf a, vf b) { return _mm256_cmp_ps_mask(a, b, _CMP_GE_OQ); }
@@ -82,6 +83,7 @@ static inline vm vm_or(vm a, vm b) { return (vm)(a | b); }
 static inline vm vm_without(vm a, vm b) { return (vm)(a & ~b); }
 static inline vf vf_select(vm m, vf a, vf b) { return _mm256_mask_blend_ps(m, b, a); }
 static inline unsigned vm_bits(vm m) { return m; }
+static inline int vm_any(vm m) { return m != 0; }
 static inline vm vm_from_bits(unsigned bits) { return (vm)bits; }
 #else
 static inline vm vf_gt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
@@ -91,6 +93,7 @@ static inline vm vm_or(vm a, vm b) { return _mm256_or_ps(a, b); }
 static inline vm vm_without(vm a, vm b) { return _mm256_andnot_ps(b, a); }
 static inline vf vf_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
 static inline unsigned vm_bits(vm m) { return (unsigned)_mm256_movemask_ps(m); }
+static inline int vm_any(vm m) { return _mm256_movemask_ps(m) != 0; }
 static inline vm vm_from_bits(unsigned bits)
 {
     const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);

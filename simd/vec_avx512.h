@@ -6,6 +6,7 @@
  *                  neither touches memory beyond
  *   vf_fma(a, b, c)  a*b + c, rounded once          vf_select(m, a, b)  m ? a : b
  *   vm_without(a, b) a and not b                    vm_bits(m), vm_from_bits(bits)  lane 0 is the lowest bit
+ *   vm_any(m)        is it true of any lane         vf_least(a, b)  the smaller magnitude, of numbers
  *   vf_to_i          round to nearest even (range is the caller's duty)
  *   vf_from_u8(p)    VL bytes as floats
  *   vf_transpose(r)  VL vectors as a square, rows become columns (not in vec_ref.h)
@@ -48,6 +49,8 @@ static inline vm vf_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
 static inline vm vm_or(vm a, vm b) { return (vm)(a | b); }
 static inline vm vm_without(vm a, vm b) { return (vm)(a & ~b); }
 static inline unsigned vm_bits(vm m) { return m; }
+static inline int vm_any(vm m) { return m != 0; }
+static inline vf vf_least(vf a, vf b) { return _mm512_range_ps(a, b, 8 + 2); } /* sign cleared, least magnitude */
 static inline vm vm_from_bits(unsigned bits) { return (vm)bits; }
 static inline vf vf_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 

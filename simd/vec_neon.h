@@ -42,6 +42,8 @@ static inline vm vf_ge(vf a, vf b) { return vcgeq_f32(a, b); }
 static inline vm vf_eq(vf a, vf b) { return vceqq_f32(a, b); }
 static inline vm vm_or(vm a, vm b) { return vorrq_u32(a, b); }
 static inline vm vm_without(vm a, vm b) { return vbicq_u32(a, b); }
+static inline int vm_any(vm m) { return vmaxvq_u32(m) != 0; }
+static inline vf vf_least(vf a, vf b) { return vminq_f32(vabsq_f32(a), vabsq_f32(b)); }
 static inline unsigned vm_bits(vm m)
 {
     static const uint32_t bit[4] = { 1, 2, 4, 8 };

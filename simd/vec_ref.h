@@ -34,6 +34,8 @@ static inline vm vf_gt(vf a, vf b) { return a > b; }
 static inline vm vf_ge(vf a, vf b) { return a >= b; }
 static inline vm vf_eq(vf a, vf b) { return a == b; }
 static inline vm vm_or(vm a, vm b) { return a | b; }
+static inline int vm_any(vm m) { return m; }
+static inline vf vf_least(vf a, vf b) { return vf_abs(a) < vf_abs(b) ? vf_abs(a) : vf_abs(b); }
 static inline vf vf_select(vm m, vf a, vf b) { return m ? a : b; }
 
 static inline vi vi_set1(int32_t a) { return a; }

@@ -1,0 +1,103 @@
+/* Convolution of one sample alone, AVX-512: the 16 pixels of a vector are two runs of 8. */
+#include "simd/conv_pairs.h"
+
+#include "simd/vec_avx512.h"
+
+enum { RUN = CR_PAIRS_RUN, VECTORS = 4 }; /* of a tile: with 6 outputs, 24 sums in registers */
+
+static inline vf load_pair(const float *a, const float *b)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(a)), _mm256_loadu_ps(b), 1);
+}
+
+static inline void store_pair(float *a, float *b, vf v)
+{
+    _mm256_storeu_ps(a, _mm512_castps512_ps256(v));
+    _mm256_storeu_ps(b, _mm512_extractf32x8_ps(v, 1));
+}
+
+/* Where the runs of a tile are, in x and y: those of vector v are 2v and 2v + 1. */
+struct runs {
+    const float *x[2 * VECTORS];
+    float *y[2 * VECTORS];
+};
+
+static inline __attribute__((always_inline)) void tap(const int no, const int nv, const float *const *x, size_t at,
+                                                      const float *w, vf (*sum)[VECTORS])
+{
+    vf in[VECTORS];
+    UNROLL for (int v = 0; v < nv; v++) in[v] = load_pair(x[2 * v] + at, x[2 * v + 1] + at);
+    UNROLL for (int o = 0; o < no; o++)
+    {
+        const vf wo = vf_set1(w[o]);
+        UNROLL for (int v = 0; v < nv; v++) sum[o][v] = vf_fma(in[v], wo, sum[o][v]);
+    }
+}
+
+/* fixed: taps of a row, if not 0. */
+static inline __attribute__((always_inline)) void tile(const int no, const int nv, const int fixed,
+                                                       const struct cr_conv_pairs *p, const struct runs *r)
+{
+    const int taps = fixed ? fixed : p->taps_x;
+    const size_t x_row = p->x_row, x_channel = p->x_channel - (size_t)p->taps_y * x_row, w_row = (size_t)(taps * no);
+    const size_t w_channel = p->w_channel - (size_t)p->taps_y * w_row;
+    const float *w = p->w, *x[2 * VECTORS];
+    vf sum[6][VECTORS];
+    size_t at = 0;
+    UNROLL for (int i = 0; i < 2 * nv; i++) x[i] = r->x[i];
+    UNROLL for (int o = 0; o < no; o++)
+    {
+        const vf start = p->bias ? vf_set1(p->bias[o]) : vf_zero();
+        UNROLL for (int v = 0; v < nv; v++) sum[o][v] = start;
+    }
+    for (int k = p->channels; k > 0; k--, at += x_channel, w += w_channel)
+        for (int row = p->taps_y; row > 0; row--, at += x_row, w += w_row)
+            if (fixed)
+                UNROLL for (int tx = 0; tx < fixed; tx++) tap(no, nv, x, at + (size_t)tx, w + tx * no, sum);
+            else
+                for (int tx = 0; tx < taps; tx++) tap(no, nv, x, at + (size_t)tx, w + tx * no, sum);
+    UNROLL for (int o = 0; o < no; o++)
+        UNROLL for (int v = 0; v < nv; v++)
+        {
+            const size_t to = (size_t)o * p->y_channel;
+            store_pair(r->y[2 * v] + to, r->y[2 * v + 1] + to, sum[o][v]);
+        }
+}
+
+typedef void tile_fn(const struct cr_conv_pairs *p, const struct runs *r);
+#define TILE(NO, FIXED)                                                                                                \
+    static void tile_##NO##_##FIXED(const struct cr_conv_pairs *p, const struct runs *r)                               \
+    {                                                                                                                  \
+        tile(NO, VECTORS, FIXED, p, r);                                                                                \
+    }
+#define TILES(NO) TILE(NO, 0) TILE(NO, 3) TILE(NO, 5)
+#define TILE_ROW(NO) { tile_##NO##_0, tile_##NO##_3, tile_##NO##_5 }
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+static tile_fn *const tile_of[6][3] = {
+    TILE_ROW(1), TILE_ROW(2), TILE_ROW(3), TILE_ROW(4), TILE_ROW(5), TILE_ROW(6),
+};
+
+/* Runs go row by row; the last of a row ends with it, and those of the last tile begin early enough to fill it. What is
+ * done twice comes to the same bits. */
+void cr_conv_pairs_avx512(const struct cr_conv_pairs *p)
+{
+    const int per_row = (p->pixels + RUN - 1) / RUN, all = per_row * p->rows;
+    tile_fn *const run = tile_of[p->outputs - 1][p->taps_x == 5 ? 2 : p->taps_x == 3 ? 1 : 0];
+    struct runs r;
+    int row = 0, column = 0;
+    for (int i = 0; i < all; i += 2 * VECTORS) {
+        const int over = i + 2 * VECTORS - all;
+        if (over > 0 && i > 0) { /* back by so many runs */
+            const int first = all - 2 * VECTORS;
+            row = first / per_row;
+            column = first % per_row;
+        }
+        for (int v = 0; v < 2 * VECTORS; v++) {
+            const int pixel = column * RUN + RUN > p->pixels ? p->pixels - RUN : column * RUN;
+            r.x[v] = p->x + (size_t)row * p->x_row + pixel;
+            r.y[v] = p->y + (size_t)row * p->y_row + pixel;
+            if (row * per_row + column < all - 1 && ++column == per_row) column = 0, row++; /* the last is repeated */
+        }
+        run(p, &r);
+    }
+}
