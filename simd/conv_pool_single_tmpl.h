@@ -38,32 +38,26 @@ static void pool_single_forward(const struct cr_conv *c, struct cr_samples s, co
 }
 
 /* The spikes of one channel of one sample, (oy, ox) ascending: of a row of cells the winners in its upper row come
- * first, those in its lower row are kept in `below` meanwhile. Returns how many. */
+ * first. Returns how many. */
 static size_t find_winners(const struct cr_conv *c, struct canvas v, const float *dy, const struct winner *won,
-                           struct spikes spikes, struct spikes below)
+                           struct spikes spikes)
 {
-    const int columns = cell_columns(c);
+    const int columns = cell_columns(c), vectors = cell_vectors(c);
     int32_t steps[VL];
     size_t n = 0;
     for (int k = 0; k < VL; k++) steps[k] = 2 * k;
-    for (int cy = 0; cy < cell_rows(c); cy++, dy += columns) {
-        size_t lower = 0;
-        for (int cx = 0; cx < columns; cx += VL, won++) {
-            const vf g = columns - cx >= VL ? vf_load(dy + cx) : vf_load_n(dy + cx, columns - cx);
-            const vm spike = vm_or(vf_gt(g, vf_zero()), vf_gt(vf_zero(), g));
-            const vm up = vm_without(spike, vm_from_bits(won->lower)), down = vm_without(spike, up);
-            const vi left = vi_add(vi_set1(2 * (cy * (int)v.width + cx)), vi_load(steps));
-            const vi at = vf_as_i(vf_select(vm_from_bits(won->right), vi_as_f(vi_add(left, vi_set1(1))),
-                                            vi_as_f(left)));
-            n += vf_keep(up, g, at, spikes.g + n, spikes.at + n);
-            lower += vf_keep(down, g, vi_add(at, vi_set1((int)v.width)), below.g + lower, below.at + lower);
-        }
-        for (size_t k = 0; k < lower; k += VL) {
-            vf_store(spikes.g + n + k, vf_load(below.g + k));
-            vi_store(spikes.at + n + k, vi_load(below.at + k));
-        }
-        n += lower;
-    }
+    for (int cy = 0; cy < cell_rows(c); cy++, dy += columns, won += vectors)
+        for (int lower = 0; lower < 2; lower++)
+            for (int i = 0; i < vectors; i++) {
+                const int cx = i * VL, row = 2 * cy + lower;
+                const vf g = columns - cx >= VL ? vf_load(dy + cx) : vf_load_n(dy + cx, columns - cx);
+                const vm spike = vm_or(vf_gt(g, vf_zero()), vf_gt(vf_zero(), g));
+                const vm here = vm_without(spike, vm_from_bits(lower ? ~won[i].lower : won[i].lower));
+                const vi left = vi_add(vi_set1(row * (int)v.width + 2 * cx), vi_load(steps));
+                const vi at = vf_as_i(vf_select(vm_from_bits(won[i].right), vi_as_f(vi_add(left, vi_set1(1))),
+                                                vi_as_f(left)));
+                n += vf_keep(here, g, at, spikes.g + n, spikes.at + n);
+            }
     return n;
 }
 
@@ -77,15 +71,14 @@ static void pool_single_backward(const struct cr_conv *c, struct cr_samples s, c
     float *end = dw ? by_weight.end : scratch;
     const struct sparse_input by_input = dx ? sparse_input_in(c, w, step, end) : (struct sparse_input){ 0 };
     if (dx) end = by_input.end;
-    const struct spikes below = spikes_in(end, (size_t)cell_columns(c));
-    const struct spikes spikes = spikes_in((float *)(void *)(below.at + cell_columns(c) + VL), cells);
+    const struct spikes spikes = spikes_in(end, cells);
     const struct winner *winner = won;
 
     for (int i = 0; i < s.n; i++, x += in) {
         if (dw) sparse_weight_sample(c, &by_weight, x);
         if (dx) sparse_input_sample(&by_input);
         for (int o = 0; o < c->out_c; o++, dy += cells, winner += single_winners_of(c)) {
-            const size_t count = find_winners(c, v, dy, winner, spikes, below);
+            const size_t count = find_winners(c, v, dy, winner, spikes);
             if (dw) sparse_weight_add(&by_weight, i, o, spikes, count);
             if (dx) sparse_input_add(c, &by_input, o, spikes, count);
         }
