@@ -79,7 +79,7 @@ static void pool_single_backward(const struct cr_conv *c, struct cr_samples s, c
         if (dx) sparse_input_sample(&by_input);
         for (int o = 0; o < c->out_c; o++, dy += cells, winner += single_winners_of(c)) {
             const size_t count = find_winners(c, v, dy, winner, spikes);
-            if (dw) sparse_weight_add(&by_weight, i, o, spikes, count);
+            if (dw) sparse_weight_add(c, &by_weight, i, o, spikes, count);
             if (dx) sparse_input_add(c, &by_input, o, spikes, count);
         }
         if (dx) sparse_input_out(c, &by_input, dx + (size_t)i * in);

@@ -69,29 +69,48 @@ static void single_taps(int taps, int vectors, const struct positions *f, const 
     }
 }
 
-/* Turn `rows` rows of n values into n rows of `rows` values. from_step, to_step: floats from a row to the next. room:
- * a row of `to` has room for whole vectors, and gets zeros behind its values. */
-static void turn(int rows, size_t n, const float *from, size_t from_step, float *to, size_t to_step, int room)
+/* Turn a square: up to VL rows of n <= VL values, in whole vectors. whole: those of `to` have room for them too. */
+static inline __attribute__((always_inline)) void turn_square(int rows, int n, const float *from, size_t from_step,
+                                                              float *to, size_t to_step, int whole)
+{
+    vf square[VL];
+    UNROLL for (int k = 0; k < VL; k++) square[k] = vf_load(from + (size_t)imin(k, rows - 1) * from_step);
+    vf_transpose(square);
+    if (whole || rows == VL)
+        UNROLL for (int k = 0; k < VL; k++)
+        {
+            if (k < n) vf_store(to + (size_t)k * to_step, square[k]);
+        }
+    else
+        UNROLL for (int k = 0; k < VL; k++)
+        {
+            if (k < n) vf_store_n(to + (size_t)k * to_step, square[k], rows);
+        }
+}
+
+/* Where rows have room for whole vectors; behind the values of `to` there is then anything finite. */
+enum room { ROOM_NOWHERE, ROOM_TO = 1, ROOM_FROM = 2 };
+
+/* Turn `rows` rows of n values into n rows of `rows` values. from_step, to_step: floats from a row to the next. */
+static void turn(int rows, size_t n, const float *from, size_t from_step, float *to, size_t to_step, enum room room)
 {
     for (int r = 0; r < rows; r += VL) {
-        const int count = imin(VL, rows - r);
+        const int count = imin(VL, rows - r), whole = room & ROOM_TO;
         const float *const first = from + (size_t)r * from_step;
+        float *const column = to + r;
         size_t i = 0;
-        for (; i + VL <= n; i += VL) {
-            vf square[VL];
-            UNROLL for (int k = 0; k < VL; k++)
-                square[k] = k < count ? vf_load(first + (size_t)k * from_step + i) : vf_zero();
-            vf_transpose(square);
-            if (count == VL || room)
-                UNROLL for (int k = 0; k < VL; k++) vf_store(to + (i + (size_t)k) * to_step + r, square[k]);
-            else
-                UNROLL for (int k = 0; k < VL; k++) vf_store_n(to + (i + (size_t)k) * to_step + r, square[k], count);
-        }
-        for (; i < n; i++) {
-            float *const row = to + i * to_step + (size_t)r;
-            if (room) vf_store(row, vf_zero());
-            for (int k = 0; k < count; k++) row[k] = first[(size_t)k * from_step + i];
-        }
+        for (; i + VL <= n; i += VL)
+            turn_square(count, VL, first + i, from_step, column + i * to_step, to_step, whole);
+        if (i < n && room & ROOM_FROM)
+            turn_square(count, (int)(n - i), first + i, from_step, column + i * to_step, to_step, whole);
+        else if (i < n && n >= VL) /* some again */
+            turn_square(count, VL, first + n - VL, from_step, column + (n - VL) * to_step, to_step, whole);
+        else
+            for (; i < n; i++) {
+                float *const row = column + i * to_step;
+                if (whole) vf_store(row, vf_zero());
+                for (int k = 0; k < count; k++) row[k] = first[(size_t)k * from_step + i];
+            }
     }
 }
 
@@ -135,7 +154,7 @@ static void dense_backward_weight(const struct cr_conv *c, struct cr_samples s, 
                           bordered, plane);
             in = bordered;
         }
-        turn(c->out_c, positions, dy + (size_t)i * (size_t)c->out_c * positions, positions, dyt, step, 1);
+        turn(c->out_c, positions, dy + (size_t)i * (size_t)c->out_c * positions, positions, dyt, step, ROOM_TO);
         for (size_t o = 0; o < step; o += 2 * VL)
             single_taps(taps, o + VL < step ? 2 : 1, &f, in, offset, dyt + o, step, lane + o, step, i >= 16);
         for (size_t o = 0; o < step; o += VL) {
@@ -146,7 +165,7 @@ static void dense_backward_weight(const struct cr_conv *c, struct cr_samples s, 
         }
     }
     single_tree(acc, chains, lanes);
-    turn(taps, (size_t)c->out_c, acc, step, dw, (size_t)taps, 0);
+    turn(taps, (size_t)c->out_c, acc, step, dw, (size_t)taps, ROOM_FROM);
     put_copy(db, acc + (size_t)taps * step, (size_t)c->out_c);
 }
 

@@ -16,8 +16,8 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Samples that do not lie side by side, sparse. Gradient by weight: chains in pieces of 4 or 8 taps, an image, an
- * offset for each piece. By input: dx and w channels last. Both: a list of spikes. */
+/* Samples that do not lie side by side, sparse. Gradient by weight: chains in pieces of 4 or 8 taps, or taps of all
+ * channels, an image, an offset for each vector. By input: dx and w channels last. Both: a list of spikes. */
 static size_t bordered_plane(const struct cr_conv *c)
 {
     return (size_t)(c->in_h + 2 * c->pad) * (size_t)(c->in_w + 2 * c->pad);
@@ -26,10 +26,11 @@ static size_t bordered_plane(const struct cr_conv *c)
 static size_t sparse_by_weight(const struct cr_conv *c, struct cr_samples s)
 {
     const size_t lanes = s.n < 16 ? (size_t)s.n : 16;
-    const size_t pieces = (size_t)c->in_c * (size_t)c->kh * (((size_t)c->kw + 3) / 4);
-    const size_t words = sizeof(size_t) / sizeof(float);
-    return lanes * (size_t)c->out_c * (pieces + 1) * 8 + lines((size_t)c->in_c * bordered_plane(c) + LINE) +
-           words * lines(pieces + LINE);
+    const size_t in_rows = (size_t)c->in_c * (size_t)c->kh * (((size_t)c->kw + 3) / 4);
+    const size_t in_taps = (size_t)c->kh * (size_t)c->kw * (((size_t)c->in_c + 3) / 4);
+    const size_t vectors = larger(in_rows, in_taps), words = sizeof(size_t) / sizeof(float);
+    return lanes * (size_t)c->out_c * (vectors + 1) * 8 + lines(lines((size_t)c->in_c) * bordered_plane(c) + LINE) +
+           words * lines(vectors + LINE);
 }
 
 static size_t sparse_by_input(const struct cr_conv *c)

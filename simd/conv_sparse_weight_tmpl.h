@@ -1,0 +1,194 @@
+/* The gradient by weight of one sample at a time, visiting only what is not zero in dy: each spike adds its patch of x to
+ * the taps of its channel. Part of conv_tmpl.h. Leaving out a term of zero keeps the bits.
+ *
+ * A vector is a row of taps, or, if that takes fewer, a tap of all channels of x, which are then last in the canvas. */
+#ifndef CR_SIMD_CONV_SPARSE_WEIGHT_TMPL_H
+#define CR_SIMD_CONV_SPARSE_WEIGHT_TMPL_H
+
+#include "simd/conv_single_tmpl.h"
+#include "simd/conv_spikes_tmpl.h"
+
+/* A window's rows in pieces of at most VL taps. */
+static int pieces(const struct cr_conv *c) { return (c->kw + VL - 1) / VL; }
+
+/* acc[r][0..VL) += g * x[at * pixel + row[r] ...] for n rows, over the spikes, and acc[n][0..VL) += g if with_bias. x may
+ * be read VL - 1 floats past its end. */
+static inline __attribute__((always_inline)) void spike_rows(const int n, struct spikes spikes, size_t count,
+                                                             const float *x, size_t pixel, const size_t *row,
+                                                             float *acc, const int with_bias)
+{
+    vf a[SPIKE_ROWS], bias = with_bias ? vf_load(acc + n * VL) : vf_zero();
+    const float *xr[SPIKE_ROWS];
+    UNROLL for (int r = 0; r < n; r++)
+    {
+        a[r] = vf_load(acc + r * VL);
+        xr[r] = x + row[r];
+    }
+    for (size_t i = 0; i < count; i++) {
+        const vf g = vf_set1(spikes.g[i]);
+        const size_t at = (size_t)spikes.at[i] * pixel;
+        UNROLL for (int r = 0; r < n; r++) a[r] = vf_fma(vf_load(xr[r] + at), g, a[r]);
+        if (with_bias) bias = vf_add(bias, g);
+    }
+    UNROLL for (int r = 0; r < n; r++) vf_store(acc + r * VL, a[r]);
+    if (with_bias) vf_store(acc + n * VL, bias);
+}
+
+/* Any number of rows; the bias comes after the last. */
+static void spike_all_rows(int rows, struct spikes spikes, size_t count, const float *x, size_t pixel,
+                           const size_t *row, float *acc)
+{
+    while (rows > 0) {
+        const int n = rows >= SPIKE_ROWS ? SPIKE_ROWS : rows >= 5 ? 5 : 1, last = rows == n;
+        if (n == SPIKE_ROWS && last)
+            spike_rows(SPIKE_ROWS, spikes, count, x, pixel, row, acc, 1);
+        else if (n == SPIKE_ROWS)
+            spike_rows(SPIKE_ROWS, spikes, count, x, pixel, row, acc, 0);
+        else if (n == 5 && last)
+            spike_rows(5, spikes, count, x, pixel, row, acc, 1);
+        else if (n == 5)
+            spike_rows(5, spikes, count, x, pixel, row, acc, 0);
+        else if (last)
+            spike_rows(1, spikes, count, x, pixel, row, acc, 1);
+        else
+            spike_rows(1, spikes, count, x, pixel, row, acc, 0);
+        rows -= n;
+        row += n;
+        acc += n * VL;
+    }
+}
+
+/* The same for the taps of `rows` rows of a window, `cols` each, of pixels that are one vector. */
+static inline __attribute__((always_inline)) void spike_taps(const int rows, const int cols, struct spikes spikes,
+                                                             size_t count, const float *x, size_t x_row, float *acc,
+                                                             const int with_bias)
+{
+    vf a[5][5], bias = with_bias ? vf_load(acc + rows * cols * VL) : vf_zero();
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int t = 0; t < cols; t++) a[r][t] = vf_load(acc + (r * cols + t) * VL);
+    for (size_t i = 0; i < count; i++) {
+        const vf g = vf_set1(spikes.g[i]);
+        const float *const at = x + (size_t)spikes.at[i] * VL;
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int t = 0; t < cols; t++) a[r][t] = vf_fma(vf_load(at + (size_t)r * x_row + t * VL), g, a[r][t]);
+        if (with_bias) bias = vf_add(bias, g);
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int t = 0; t < cols; t++) vf_store(acc + (r * cols + t) * VL, a[r][t]);
+    if (with_bias) vf_store(acc + rows * cols * VL, bias);
+}
+
+/* Windows of 3x3 and 5x5, as many rows at once as registers hold; 0 if it is another. */
+static int spike_window(const struct cr_conv *c, struct spikes spikes, size_t count, const float *x, size_t x_row,
+                        float *acc)
+{
+    enum { AT_ONCE = TILE_X >= 4 ? 5 : 2 };
+    if (c->kh != c->kw) return 0;
+    if (c->kw == 3) {
+        spike_taps(3, 3, spikes, count, x, x_row, acc, 1);
+    } else if (c->kw == 5) {
+        for (int r = 0; r + AT_ONCE < 5; r += AT_ONCE, x += AT_ONCE * x_row, acc += AT_ONCE * 5 * VL)
+            spike_taps(AT_ONCE, 5, spikes, count, x, x_row, acc, 0);
+        spike_taps(AT_ONCE < 5 ? 5 % AT_ONCE : 5, 5, spikes, count, x, x_row, acc, 1);
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+/* The chains of all taps while samples pass by: vectors, as above, then the bias, for each channel and lane. */
+struct sparse_weight {
+    struct canvas v;
+    int last;               /* channels of x are last */
+    size_t pixel;           /* of the canvas, floats */
+    size_t image;           /* floats of a sample's canvas */
+    int lanes, rows;
+    size_t per_channel, chains;
+    float *acc, *canvas;
+    size_t *row;            /* where each vector begins in the canvas */
+    float *end;             /* of the scratch it uses */
+};
+
+/* Vectors of a window in rows of taps, and as taps of all channels. */
+static int vectors_in_rows(const struct cr_conv *c) { return c->in_c * c->kh * pieces(c); }
+static int vectors_in_taps(const struct cr_conv *c) { return c->kh * c->kw * ((c->in_c + VL - 1) / VL); }
+
+static struct sparse_weight sparse_weight_in(const struct cr_conv *c, struct cr_samples s, float *scratch)
+{
+    struct sparse_weight k = { .v = canvas_of(c), .pixel = 1, .lanes = imin(s.n, 16), .acc = scratch };
+    k.last = vectors_in_taps(c) < vectors_in_rows(c);
+    k.rows = k.last ? vectors_in_taps(c) : vectors_in_rows(c);
+    if (k.last) k.pixel = ((size_t)c->in_c + VL - 1) / VL * VL;
+    k.image = (k.last ? k.pixel : (size_t)c->in_c) * k.v.plane;
+    k.per_channel = (size_t)(k.rows + 1) * VL;
+    k.chains = (size_t)c->out_c * k.per_channel;
+    k.canvas = k.acc + (size_t)k.lanes * k.chains;
+    k.row = (size_t *)(void *)(k.canvas + (k.image + VL + 15) / 16 * 16);
+    k.end = (float *)(void *)(k.row + (k.rows + 7) / 8 * 8);
+    const size_t planes = k.last ? 1 : (size_t)c->in_c, along = k.last ? (size_t)c->kw * k.pixel : (size_t)c->kw;
+    size_t *row = k.row;
+    for (size_t i = 0; i < planes; i++)
+        for (size_t ky = 0; ky < (size_t)c->kh; ky++)
+            for (size_t at = 0; at < along; at += VL) *row++ = (i * k.v.plane + ky * k.v.width) * k.pixel + at;
+    put_zeros(k.acc, (size_t)k.lanes * k.chains);
+    if (k.last && c->pad) put_zeros(k.canvas, k.image);
+    return k;
+}
+
+/* The next sample's x. */
+static void sparse_weight_sample(const struct cr_conv *c, const struct sparse_weight *k, const float *x)
+{
+    const size_t in_w = (size_t)c->in_w, plane = (size_t)c->in_h * in_w, pad = (size_t)c->pad;
+    if (k->last)
+        for (size_t y = 0; y < (size_t)c->in_h; y++)
+            turn(c->in_c, in_w, x + y * in_w, plane, k->canvas + ((y + pad) * k->v.width + pad) * k->pixel, k->pixel,
+                 ROOM_TO);
+    else
+        copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, all_round(c), x, plane, k->canvas, k->v.plane);
+    put_zeros(k->canvas + k->image, VL);
+}
+
+/* The spikes of channel o of sample i. */
+static void sparse_weight_add(const struct cr_conv *c, const struct sparse_weight *k, int i, int o,
+                              struct spikes spikes, size_t count)
+{
+    float *const acc = k->acc + (size_t)(i % 16) * k->chains + (size_t)o * k->per_channel;
+    if (k->last && k->pixel == VL && spike_window(c, spikes, count, k->canvas, k->v.width * VL, acc)) return;
+    spike_all_rows(k->rows, spikes, count, k->canvas, k->pixel, k->row, acc);
+}
+
+static void sparse_weight_out(const struct cr_conv *c, const struct sparse_weight *k, float *dw, float *db)
+{
+    const int area = c->kh * c->kw, taps = c->in_c * area;
+    single_tree(k->acc, k->chains, k->lanes);
+    const float *chain = k->acc;
+    for (int o = 0; o < c->out_c; o++, chain += VL, dw += taps) {
+        if (k->last) {
+            turn(area, (size_t)c->in_c, chain, k->pixel, dw, (size_t)area, ROOM_FROM);
+            chain += (size_t)area * k->pixel;
+        } else {
+            float *to = dw;
+            for (int row = 0; row < c->in_c * c->kh; row++, to += c->kw)
+                for (int kx = 0; kx < c->kw; kx += VL, chain += VL)
+                    vf_store_n(to + kx, vf_load(chain), imin(VL, c->kw - kx));
+        }
+        db[o] = *chain;
+    }
+}
+
+static void sparse_backward_weight(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                                   float *dw, float *db, float *scratch)
+{
+    const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
+    const struct sparse_weight k = sparse_weight_in(c, s, scratch);
+    const struct spikes spikes = spikes_in(k.end, positions);
+
+    for (int i = 0; i < s.n; i++, x += (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w) {
+        sparse_weight_sample(c, &k, x);
+        for (int o = 0; o < c->out_c; o++, dy += positions)
+            sparse_weight_add(c, &k, i, o, spikes, find_spikes(c, k.v, dy, spikes));
+    }
+    sparse_weight_out(c, &k, dw, db);
+}
+
+#endif
