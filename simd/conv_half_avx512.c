@@ -1,5 +1,6 @@
 /* Convolution, AVX-512's 32 registers with vectors of 8 floats, for 8 samples side by side. */
 #include "simd/vec_avx2.h"
+#include "simd/conv_wide.h"
 #include "simd/tree_x86.h"
 
 #define TILE_C 6
@@ -7,7 +8,7 @@
 #define TILE_O 4
 #define TILE_T 6
 #define GEMM cr_gemm_avx512
-#define PAIRS cr_conv_pairs_avx512
+#define WIDE(name) cr_wide_##name##_avx512
 #define SPIKE_ROWS 15
 #define SELECT
 #define SMALLER(name) name##_ref_fma

@@ -28,13 +28,22 @@ static void pool_single_forward(const struct cr_conv *c, struct cr_samples s, co
     else
         rows_forward(c, s, x, w, b, scratch, room);
     for (int i = 0; i < s.n * c->out_c; i++, full += plane)
-        for (int cy = 0; cy < cell_rows(c); cy++, y += columns)
+        for (int cy = 0; cy < cell_rows(c); cy++, y += columns) {
+#ifdef WIDE
+            if (columns > VL && columns <= 2 * VL) {
+                const struct cr_wide_winners found = WIDE(windows)(full + (size_t)(2 * cy) * row, row, columns, y);
+                *winner++ = (struct winner){ (lane_bits)found.lower, (lane_bits)found.right };
+                *winner++ = (struct winner){ (lane_bits)(found.lower >> VL), (lane_bits)(found.right >> VL) };
+                continue;
+            }
+#endif
             for (int cx = 0; cx < columns; cx += VL, winner++) {
                 const int n = imin(VL, columns - cx);
                 vf value[4];
                 windows(full + (size_t)(2 * cy) * row + 2 * cx, c->out_w, n, value);
                 vf_store_n(y + cx, cell_winner(value, winner), n);
             }
+        }
 }
 
 /* The spikes of one channel of one sample, (oy, ox) ascending: of a row of cells the winners in its upper row come

@@ -8,9 +8,6 @@
 #define CR_SIMD_CONV_ROWS_TMPL_H
 
 #include "simd/conv_tile_tmpl.h"
-#ifdef PAIRS
-#include "simd/conv_pairs.h"
-#endif
 
 /* The pixel at which vector v of a row begins. One sample alone: VL pixels a vector, the last one moved back to end
  * with the row (what two vectors share is computed twice, to the same bits). */
@@ -71,14 +68,14 @@ static void run_tiles(const struct plane *p, struct lot lot, int n, float *const
     }
 }
 
-#ifdef PAIRS
+#ifdef WIDE
 /* One sample alone, where two runs of pixels fill a vector of twice this width. */
-static int by_pairs(const struct plane *p)
+static int by_runs(const struct plane *p)
 {
-    return p->lanes == 1 && p->pixels >= CR_PAIRS_RUN && p->x_step == 1 && p->y_step == 1 && p->taps_x > 1;
+    return p->lanes == 1 && p->pixels >= CR_WIDE_RUN && p->x_step == 1 && p->y_step == 1 && p->taps_x > 1;
 }
 
-static void run_pairs(const struct plane *p, struct lot lot, int begin, int end)
+static void run_runs(const struct plane *p, struct lot lot, int begin, int end)
 {
     for (int row = begin, next; row < end; row = next) {
         const struct overlap k = overlap_of(p, row, end - row);
@@ -86,7 +83,7 @@ static void run_pairs(const struct plane *p, struct lot lot, int begin, int end)
         next = row + k.rows;
         for (int tile = 0; tile < lot.tiles; tile++, next_part(&part)) {
             const size_t o = (size_t)part.begin, size = (size_t)part.size, window = (size_t)(p->taps_y * p->taps_x);
-            PAIRS(&(struct cr_conv_pairs){
+            WIDE(rows)(&(struct cr_wide_rows){
                 .x = p->x + (size_t)imax(0, p->top + row) * p->x_row, .x_channel = p->x_channel, .x_row = p->x_row,
                 .channels = p->channels, .taps_y = imax(0, k.k1 - k.k0), .taps_x = p->taps_x,
                 .w = p->w + o * p->w_output + (size_t)(k.k0 * p->taps_x) * size, .w_channel = window * size,
@@ -102,9 +99,9 @@ static void run_pairs(const struct plane *p, struct lot lot, int begin, int end)
 /* Rows begin..end-1, a column of tiles at a time; where a row has less vectors than a tile, several rows a tile. */
 static void run_plane(const struct plane *p, struct lot lot, int begin, int end)
 {
-#ifdef PAIRS
-    if (by_pairs(p)) {
-        run_pairs(p, lot, begin, end);
+#ifdef WIDE
+    if (by_runs(p)) {
+        run_runs(p, lot, begin, end);
         return;
     }
 #endif

@@ -3,7 +3,7 @@
  *     TILE_C, TILE_X   channels x vectors of the register tile of forward and backward_input
  *     TILE_O, TILE_T   output channels x taps of the register tile of backward_weight
  *     GEMM             kernels of the products, for one sample
- *     PAIRS            if defined: conv_pairs.h's function
+ *     WIDE(name)       if defined: functions of conv_wide.h
  *     SPIKE_ROWS       rows of a window in the register tile of the sparse gradient by weight
  *     SMALLER(name)    the tables for what does not fill these vectors
  *     CONV(name)       what the tables made here are called

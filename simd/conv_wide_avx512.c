@@ -1,9 +1,8 @@
-/* Convolution of one sample alone, AVX-512: the 16 pixels of a vector are two runs of 8. */
-#include "simd/conv_pairs.h"
+#include "simd/conv_wide.h"
 
 #include "simd/vec_avx512.h"
 
-enum { RUN = CR_PAIRS_RUN, VECTORS = 4 }; /* of a tile: with 6 outputs, 24 sums in registers */
+enum { RUN = CR_WIDE_RUN, VECTORS = 4 }; /* of a tile: with 6 outputs, 24 sums in registers */
 
 static inline vf load_pair(const float *a, const float *b)
 {
@@ -36,7 +35,7 @@ static inline __attribute__((always_inline)) void tap(const int no, const int nv
 
 /* fixed: taps of a row, if not 0. */
 static inline __attribute__((always_inline)) void tile(const int no, const int nv, const int fixed,
-                                                       const struct cr_conv_pairs *p, const struct runs *r)
+                                                       const struct cr_wide_rows *p, const struct runs *r)
 {
     const int taps = fixed ? fixed : p->taps_x;
     const size_t x_row = p->x_row, x_channel = p->x_channel - (size_t)p->taps_y * x_row, w_row = (size_t)(taps * no);
@@ -64,9 +63,9 @@ static inline __attribute__((always_inline)) void tile(const int no, const int n
         }
 }
 
-typedef void tile_fn(const struct cr_conv_pairs *p, const struct runs *r);
+typedef void tile_fn(const struct cr_wide_rows *p, const struct runs *r);
 #define TILE(NO, FIXED)                                                                                                \
-    static void tile_##NO##_##FIXED(const struct cr_conv_pairs *p, const struct runs *r)                               \
+    static void tile_##NO##_##FIXED(const struct cr_wide_rows *p, const struct runs *r)                               \
     {                                                                                                                  \
         tile(NO, VECTORS, FIXED, p, r);                                                                                \
     }
@@ -79,7 +78,7 @@ static tile_fn *const tile_of[6][3] = {
 
 /* Runs go row by row; the last of a row ends with it, and those of the last tile begin early enough to fill it. What is
  * done twice comes to the same bits. */
-void cr_conv_pairs_avx512(const struct cr_conv_pairs *p)
+void cr_wide_rows_avx512(const struct cr_wide_rows *p)
 {
     const int per_row = (p->pixels + RUN - 1) / RUN, all = per_row * p->rows;
     tile_fn *const run = tile_of[p->outputs - 1][p->taps_x == 5 ? 2 : p->taps_x == 3 ? 1 : 0];
@@ -100,4 +99,21 @@ void cr_conv_pairs_avx512(const struct cr_conv_pairs *p)
         }
         run(p, &r);
     }
+}
+
+struct cr_wide_winners cr_wide_windows_avx512(const float *row, size_t in_w, int windows, float *y)
+{
+    const vi even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const vi odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    const vf a = vf_load(row), b = vf_load_n(row + VL, 2 * windows - VL);
+    const vf c = vf_load(row + in_w), d = vf_load_n(row + in_w + VL, 2 * windows - VL);
+    const vf value[4] = { _mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b),
+                          _mm512_permutex2var_ps(c, even, d), _mm512_permutex2var_ps(c, odd, d) };
+    const vm second = vf_gt(value[1], value[0]);
+    vf max = vf_select(second, value[1], value[0]);
+    const vm third = vf_gt(value[2], max);
+    max = vf_select(third, value[2], max);
+    const vm fourth = vf_gt(value[3], max);
+    vf_store_n(y, vf_select(fourth, value[3], max), windows);
+    return (struct cr_wide_winners){ vm_or(third, fourth), vm_or(vm_without(second, third), fourth) };
 }

@@ -1,0 +1,33 @@
+/* Convolution of one sample alone, where its vectors of 8 floats hand work on to vectors of 16: what lies side by side in
+ * one picture is seldom 16 long, so each of these makes a vector of two runs of 8. Behind the tables of convolution, not
+ * in them: conv_half_avx512.c calls these, as WIDE(name). Strides in floats. */
+#ifndef CR_SIMD_CONV_WIDE_H
+#define CR_SIMD_CONV_WIDE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CR_WIDE_RUN = 8, CR_WIDE_OUTPUTS = 6 }; /* floats of a run; outputs at most */
+
+/* Stride 1: y[output][row][pixel] = bias + sum over channel, ty, tx of x[channel][row + ty][pixel + tx] * w. */
+struct cr_wide_rows {
+    const float *x;             /* channel 0, row 0, at the first tap of pixel 0 */
+    size_t x_channel, x_row;
+    int channels, taps_y, taps_x;
+    const float *w;             /* (channel, ty, tx, output) */
+    size_t w_channel;           /* from a channel to the next; there may be more rows of taps than taps_y */
+    const float *bias;          /* (outputs), or NULL for +0 */
+    float *y;
+    size_t y_channel, y_row;
+    int outputs, rows, pixels;  /* pixels >= CR_WIDE_RUN */
+};
+void cr_wide_rows_avx512(const struct cr_wide_rows *p);
+
+/* The four values of each of 9 to 16 windows of 2x2 side by side, and the greatest (conv_pool_tmpl.h, cell_winner): y, and
+ * where it was as bits, window 0 lowest. row: where the first window begins; in_w: to the next row. */
+struct cr_wide_winners {
+    uint16_t lower, right;
+};
+struct cr_wide_winners cr_wide_windows_avx512(const float *row, size_t in_w, int windows, float *y);
+
+#endif
