@@ -1,8 +1,7 @@
 /* The passes over a block: forward, backward, gradients to integers.
  *
- * Where several share a block, what a layer makes is in the lead's memory and each thread makes some channels; before
- * a layer reads what others have made, all meet. A layer that is too little for that is made as a whole by each, in
- * memory of its own. */
+ * Where several share a block (core/share.h), before a layer reads what others have made, all meet. What all read is in
+ * the lead's memory. */
 #include <string.h>
 
 #include "core/scale.h"
@@ -47,12 +46,24 @@ static int takes_pool(const struct cr_worker *w, int i)
     return !w->apart && cr_takes_pool(w->net, i, w->kernels, w->samples);
 }
 
-static int is_shared(const struct cr_worker *w, int i) { return w->share.parts > 1 && i >= 0 && !w->whole[i]; }
+/* How this worker goes about layer i; -1 is the input. Alone it makes the whole of all. */
+static enum cr_sharing way_of(const struct cr_worker *w, int i)
+{
+    return w->share.parts == 1 || i < 0 ? CR_WHOLE : (enum cr_sharing)w->way[i];
+}
 
 /* What layer i gives; of -1, the input. */
-static float *output_of(const struct cr_worker *w, int i) { return (is_shared(w, i) ? w->lead : w)->act[i + 1]; }
+static float *output_of(const struct cr_worker *w, int i)
+{
+    return (way_of(w, i) == CR_WHOLE ? w : w->lead)->act[i + 1];
+}
 
-static struct cr_range all_of(struct cr_shape s) { return (struct cr_range){ 0, s.c }; }
+/* This worker's part of the channels that a layer makes. */
+static struct cr_range part_of(const struct cr_worker *w, enum cr_sharing way, struct cr_share share, int channels)
+{
+    if (way == CR_SHARED) return cr_share_of(share, channels);
+    return (struct cr_range){ 0, way == CR_SOLO && w->share.part > 0 ? 0 : channels };
+}
 
 static struct cr_pass pass_of(const struct cr_worker *w, const float *params, int i, int pool)
 {
@@ -62,6 +73,12 @@ static struct cr_pass pass_of(const struct cr_worker *w, const float *params, in
         .won = output_of(w, i), .w = params + l->weight_at, .b = params + l->bias_at, .label = w->label,
         .loss = w->loss, .scratch = w->scratch,
     };
+}
+
+struct cr_range cr_worker_updates(const struct cr_worker *w, int i)
+{
+    const enum cr_sharing way = way_of(w, i);
+    return part_of(w, way == CR_WHOLE ? CR_SHARED : way, w->share, w->net->layer[i].out.c);
 }
 
 static void meet(struct cr_worker *w)
@@ -78,12 +95,14 @@ static void forward(struct cr_worker *w, const float *params, const struct cr_no
     cr_profile_loaded(w->profile, w->share.part == 0 ? w->samples.n : 0);
     for (int i = 0; i < net->layers; i++) {
         const struct cr_layer *l = &net->layer[i];
-        const int pool = takes_pool(w, i), shared = is_shared(w, i);
+        const int pool = takes_pool(w, i);
+        const enum cr_sharing before = way_of(w, i - 1), way = way_of(w, i);
         struct cr_pass p = pass_of(w, params, i, pool);
-        if (is_shared(w, i - 1) && !(shared && l->type->own_channels)) meet(w);
-        p.out = shared ? cr_share_of(w->share, l->out.c) : all_of(l->out);
+        const int reads_own = before == way && (way == CR_SOLO || l->type->own_channels);
+        if (before != CR_WHOLE && !reads_own) meet(w);
+        p.out = part_of(w, way, w->share, l->out.c);
         if (training && l->type->is_loss) p.dx = w->gradient[0];
-        (pool ? l->type->forward_pool : l->type->forward)(l, &p);
+        if (p.out.count) (pool ? l->type->forward_pool : l->type->forward)(l, &p);
         cr_profile_mark(w->profile, cr_span_forward(i));
         i += pool;
     }
@@ -128,26 +147,26 @@ static void backward_rounded(struct cr_worker *w, const struct cr_layer *l, cons
     for (int i = 0; i < 2; i++) note_max(w, l->tensor + i, r.max[i], w->blocks);
 }
 
-/* The gradient on its way down. Of those who share a block: in memory of all; and there, whether each has made those
- * channels that cr_share_of gives it. */
+/* The gradient on its way down. */
 struct descent {
     float *at;
-    int common, even;
+    enum cr_sharing way;       /* of the layer that made it: where it is, and whose are which channels */
+    int even;                  /* shared, and each has made those channels that cr_share_of gives it */
     int own_turn, common_turn; /* which of two buffers was used last */
 };
 
 /* Where layer l puts dx. What may still be read by others is not in the buffer taken: since it was, all have met. */
-static struct descent dx_of(const struct cr_worker *w, const struct cr_layer *l, struct descent dy, int shared,
-                            int roles)
+static struct descent dx_of(const struct cr_worker *w, const struct cr_layer *l, struct descent dy,
+                            enum cr_sharing way, int roles)
 {
     struct descent dx = dy;
-    dx.common = shared;
-    dx.even = shared && !roles;
-    if (l->type->in_place && dy.common == shared) return dx;
-    if (shared)
-        dx.at = w->lead->common[dx.common_turn = !dy.common_turn];
-    else
+    dx.way = way;
+    dx.even = way == CR_SHARED && !roles;
+    if (l->type->in_place && dy.way == way) return dx;
+    if (way == CR_WHOLE)
         dx.at = w->gradient[dx.own_turn = !dy.own_turn];
+    else
+        dx.at = w->lead->common[dx.common_turn = !dy.common_turn];
     return dx;
 }
 
@@ -156,20 +175,21 @@ static struct descent backward(struct cr_worker *w, const float *params, const i
                                struct descent dy)
 {
     const struct cr_layer *l = &w->net->layer[i];
-    const int wanted = wants_input_gradient(w->net, i), shared = is_shared(w, i);
+    const enum cr_sharing way = way_of(w, i);
+    const int wanted = wants_input_gradient(w->net, i);
     const int rounded = w->samples.n == 1 && w->lanes == 1 && l->type->backward_rounded;
-    const int roles = l->weights && wanted && shared && !rounded; /* else dw, db are little, or all there is to do */
-    const struct descent dx = wanted ? dx_of(w, l, dy, shared, roles) : (struct descent){ 0 };
-    const int reads_own = !wanted || (shared && dx.at == dy.at);
+    const int roles = l->weights && wanted && way == CR_SHARED && !rounded; /* else dw, db are little, or all to do */
+    const struct descent dx = wanted ? dx_of(w, l, dy, way, roles) : (struct descent){ 0 };
+    const int reads_own = (dy.way == CR_SOLO && way == CR_SOLO) || (dy.even && (!wanted || dx.at == dy.at));
     struct cr_pass p = pass_of(w, params, i, pool);
 
-    if (dy.common && !(dy.even && reads_own)) meet(w);
+    if (dy.way != CR_WHOLE && !reads_own) meet(w);
     p.dy = dy.at;
     p.dx = dx.at;
     p.dw = w->dw;
     p.db = w->db;
-    p.out = cr_share_of(roles ? cr_share_by_weight(w->share) : w->share, l->out.c);
-    p.in = shared ? cr_share_of(roles ? cr_share_by_input(w->share) : w->share, l->in.c) : all_of(l->in);
+    p.out = part_of(w, way == CR_WHOLE ? CR_SHARED : way, roles ? cr_share_by_weight(w->share) : w->share, l->out.c);
+    p.in = part_of(w, way, roles ? cr_share_by_input(w->share) : w->share, l->in.c);
     if (rounded)
         backward_rounded(w, l, &p, shift);
     else
@@ -187,7 +207,7 @@ void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_n
                      const int *shift)
 {
     const struct cr_net *net = w->net;
-    struct descent dy = { .at = w->gradient[0] };
+    struct descent dy = { .at = w->gradient[0], .way = way_of(w, net->layers - 1) };
 
     w->samples = two ? (struct cr_samples){ n, CR_TWO_LANES, 1 } : (struct cr_samples){ n, w->lanes, 0 };
     forward(w, params, z, 1);

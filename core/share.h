@@ -22,6 +22,14 @@ static inline struct cr_range cr_share_of(struct cr_share s, int channels)
     return (struct cr_range){ first, end - first };
 }
 
+/* How those who share a block go about a layer. */
+enum cr_sharing {
+    CR_SHARED, /* each makes some channels, in memory of all */
+    CR_WHOLE,  /* too little for that: each makes all of it, for itself */
+    CR_SOLO    /* the first alone makes it: its weights are many, read once a step and then written, and had better stay
+                  in the caches of one core */
+};
+
 /* Backward, both gradients of a layer are about the same work: the first half of the threads does the one by weight,
  * the others the one by input. Fewer and larger pieces than if all did a part of each. */
 static inline struct cr_share cr_share_by_weight(struct cr_share s)

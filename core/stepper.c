@@ -265,7 +265,7 @@ static void update_own(struct cr_stepper *s, const struct cr_round *r, const str
     for (int i = 0; i < s->net->tensors; i++) {
         const struct cr_tensor *x = &s->net->tensor[i];
         const struct cr_outer *const outer = &w->outer[i];
-        const struct cr_range own = cr_share_of(w->share, x->layer->out.c);
+        const struct cr_range own = cr_worker_updates(w, (int)(x->layer - s->net->layer));
         const size_t channel = x->count / (size_t)x->layer->out.c, at = x->at + (size_t)own.first * channel;
         const struct cr_sgd sgd = sgd_of(s, r, i);
         float *const params = s->state->params + at, *const v = momentum_at(s, at);

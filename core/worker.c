@@ -69,7 +69,7 @@ static void lay_out(struct cursor *c, struct cr_worker *w, enum cr_worker_use us
     w->scale = take(c, (size_t)net->tensors, sizeof *w->scale);
     if (use != CR_WORKER_SHARES) return;
     for (int i = 0; i < 2; i++) w->common[i] = take(c, side * widest, sizeof *w->common[i]);
-    w->whole = take(c, (size_t)net->layers, sizeof *w->whole);
+    w->way = take(c, (size_t)net->layers, sizeof *w->way);
 }
 
 static struct cr_worker worker_for(const struct cr_net *net, const struct cr_kernels *k, int block,
@@ -89,13 +89,17 @@ size_t cr_worker_size(const struct cr_net *net, const struct cr_kernels *k, int 
     return c.used;
 }
 
-/* Less than about two hundred nanoseconds of work, or next to such a layer and made of its channels; the loss. */
-static int is_whole(const struct cr_net *net, int i, int block, const char *whole)
+/* Whole is what takes less than about two hundred nanoseconds. What is made of the channels of the layer before goes its
+ * way. With one sample in a step, linear layers are no more than reading their weights and writing them. */
+static enum cr_sharing way_of(const struct cr_net *net, int i, int block, const char *way)
 {
     enum { LITTLE = 16 * 1024 }; /* operations of a forward pass */
     const struct cr_layer *const l = &net->layer[i];
-    if (l->type->own_channels) return i > 0 && whole[i - 1];
-    return l->type->is_loss || l->type->flop(l) * block < LITTLE;
+    const enum cr_sharing before = i > 0 ? (enum cr_sharing)way[i - 1] : CR_SHARED;
+    if (l->type->own_channels) return before;
+    if (l->type->is_loss) return before == CR_SOLO ? CR_SOLO : CR_WHOLE;
+    if (l->type->backward_rounded && block == 1) return CR_SOLO;
+    return l->type->flop(l) * block < LITTLE ? CR_WHOLE : CR_SHARED;
 }
 
 struct cr_worker *cr_worker_new(const struct cr_net *net, const struct cr_kernels *k, int block,
@@ -116,7 +120,7 @@ struct cr_worker *cr_worker_new(const struct cr_net *net, const struct cr_kernel
     c.base = arena;
     lay_out(&c, w, use);
     cr_worker_alone(w);
-    for (int i = 0; w->whole && i < net->layers; i++) w->whole[i] = (char)is_whole(net, i, block, w->whole);
+    for (int i = 0; w->way && i < net->layers; i++) w->way[i] = (char)way_of(net, i, block, w->way);
     return w;
 }
 

@@ -25,7 +25,7 @@ struct cr_worker {
                                 on; alone, the worker itself */
     struct cr_share share;   /* which part of the block's work is this worker's */
     struct cr_meeting meeting; /* with the others */
-    char *whole;             /* (layers) too little to share: each makes all of it, for itself */
+    char *way;               /* (layers) enum cr_sharing */
     struct cr_samples samples; /* of the block in work */
     const uint8_t **image;   /* (block), of two (2, block) */
     uint8_t *label;          /* the same */
@@ -67,6 +67,9 @@ int cr_worker_most_parts(const struct cr_net *net, int block, long asked);
 void cr_worker_alone(struct cr_worker *w);
 void cr_worker_join(struct cr_worker *w, struct cr_worker *lead, struct cr_share share, struct cr_mark *mark,
                     unsigned number, int spins);
+
+/* Of a step that is one block: the channels of layer i whose weights this worker updates. */
+struct cr_range cr_worker_updates(const struct cr_worker *w, int i);
 
 /* Sum of the n losses, each rounded to 2^-24, so that the order in which they are added does not matter. */
 int64_t cr_loss_sum(const float *loss, int n);
