@@ -89,8 +89,11 @@ size_t cr_worker_size(const struct cr_net *net, const struct cr_kernels *k, int 
     return c.used;
 }
 
-/* Whole is what takes less than about two hundred nanoseconds. What is made of the channels of the layer before goes its
- * way. With one sample in a step, linear layers are no more than reading their weights and writing them. */
+/* With one sample in a step, linear layers are no more than reading their weights and writing them. */
+static int is_solo(const struct cr_layer *l, int block) { return block == 1 && l->type->backward_rounded; }
+
+/* Whole is what takes less than about two hundred nanoseconds. What is made of the channels of the layer before goes
+ * its way. */
 static enum cr_sharing way_of(const struct cr_net *net, int i, int block, const char *way)
 {
     enum { LITTLE = 16 * 1024 }; /* operations of a forward pass */
@@ -98,7 +101,7 @@ static enum cr_sharing way_of(const struct cr_net *net, int i, int block, const 
     const enum cr_sharing before = i > 0 ? (enum cr_sharing)way[i - 1] : CR_SHARED;
     if (l->type->own_channels) return before;
     if (l->type->is_loss) return before == CR_SOLO ? CR_SOLO : CR_WHOLE;
-    if (l->type->backward_rounded && block == 1) return CR_SOLO;
+    if (is_solo(l, block)) return CR_SOLO;
     return l->type->flop(l) * block < LITTLE ? CR_WHOLE : CR_SHARED;
 }
 
@@ -147,17 +150,20 @@ void cr_worker_join(struct cr_worker *w, struct cr_worker *lead, struct cr_share
 
 int cr_worker_most_parts(const struct cr_net *net, int block, long asked)
 {
-    /* Operations of a thread between two meetings. With less, handing over what others have made takes longer than
-     * making it: measured with LeNet-5 on two cores of a Xeon, 75 K of them lose two fifths, 300 K win a quarter. */
+    /* Operations of a thread between two meetings. With less, handing over what others have made takes as long as making
+     * it: measured on two cores of a Xeon. */
     enum { WORTH = 128 * 1024 };
     int widest = 1, meetings = 2;
+    double flop = 0;
     if (cr_lanes(block) < block) return 1;
     for (int i = 0; i < net->layers; i++) {
-        if (!net->layer[i].weights) continue;
-        if (net->layer[i].out.c > widest) widest = net->layer[i].out.c;
+        const struct cr_layer *const l = &net->layer[i];
+        if (!l->weights || is_solo(l, block)) continue;
+        if (l->out.c > widest) widest = l->out.c;
+        flop += 3 * cr_layer_flop_forward(l) * block; /* and by input, by weight */
         meetings += 2;
     }
-    const double worth = cr_net_flop_train(net) * block / (meetings * (double)WORTH);
+    const double worth = flop / (meetings * (double)WORTH);
     if (asked) return asked < widest ? (int)asked : widest;
     return worth >= widest ? widest : worth > 1 ? (int)worth : 1;
 }

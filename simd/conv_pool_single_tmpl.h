@@ -30,7 +30,7 @@ static void pool_single_forward(const struct cr_conv *c, struct cr_samples s, co
     for (int i = 0; i < s.n * c->out_c; i++, full += plane)
         for (int cy = 0; cy < cell_rows(c); cy++, y += columns) {
 #ifdef WIDE
-            if (columns > VL && columns <= 2 * VL) {
+            if (cell_vectors(c) == 2) {
                 const struct cr_wide_winners found = WIDE(windows)(full + (size_t)(2 * cy) * row, row, columns, y);
                 *winner++ = (struct winner){ (lane_bits)found.lower, (lane_bits)found.right };
                 *winner++ = (struct winner){ (lane_bits)(found.lower >> VL), (lane_bits)(found.right >> VL) };
@@ -55,7 +55,15 @@ static size_t find_winners(const struct cr_conv *c, struct canvas v, const float
     int32_t steps[VL];
     size_t n = 0;
     for (int k = 0; k < VL; k++) steps[k] = 2 * k;
-    for (int cy = 0; cy < cell_rows(c); cy++, dy += columns, won += vectors)
+    for (int cy = 0; cy < cell_rows(c); cy++, dy += columns, won += vectors) {
+#ifdef WIDE
+        if (vectors == 2) {
+            const struct cr_wide_winners both = { (uint16_t)(won[0].lower | won[1].lower << VL),
+                                                  (uint16_t)(won[0].right | won[1].right << VL) };
+            n += WIDE(spikes)(dy, columns, both, 2 * cy * (int)v.width, (int)v.width, spikes.g + n, spikes.at + n);
+            continue;
+        }
+#endif
         for (int lower = 0; lower < 2; lower++)
             for (int i = 0; i < vectors; i++) {
                 const int cx = i * VL, row = 2 * cy + lower;
@@ -67,6 +75,7 @@ static size_t find_winners(const struct cr_conv *c, struct canvas v, const float
                                                 vi_as_f(left)));
                 n += vf_keep(here, g, at, spikes.g + n, spikes.at + n);
             }
+    }
     return n;
 }
 

@@ -4,7 +4,7 @@
 
 #include "simd/conv_border_tmpl.h"
 
-/* Values of dy that are not zero, and where their windows begin in the bordered image. Room for VL more than there
+/* Values of dy that are not zero, and where their windows begin in the bordered image. Room for 16 more than there
  * are. */
 struct spikes {
     float *g;
@@ -13,7 +13,7 @@ struct spikes {
 
 static struct spikes spikes_in(float *space, size_t most)
 {
-    return (struct spikes){ space, (int32_t *)(void *)(space + (most + VL + 15) / 16 * 16) };
+    return (struct spikes){ space, (int32_t *)(void *)(space + (most + 16 + 15) / 16 * 16) };
 }
 
 /* The image with its borders, as both gradients address it. */

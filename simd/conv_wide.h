@@ -29,5 +29,9 @@ struct cr_wide_winners {
     uint16_t lower, right;
 };
 struct cr_wide_winners cr_wide_windows_avx512(const float *row, size_t in_w, int windows, float *y);
+/* What of the pooled dy is not zero, those first whose winner is in the upper row: g, and where it belongs, from `first`
+ * in the upper row on, `width` more in the lower. Returns how many; writes 16 at most behind these. */
+size_t cr_wide_spikes_avx512(const float *dy, int windows, struct cr_wide_winners won, int first, int width, float *g,
+                             int32_t *at);
 
 #endif

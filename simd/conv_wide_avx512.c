@@ -117,3 +117,20 @@ struct cr_wide_winners cr_wide_windows_avx512(const float *row, size_t in_w, int
     vf_store_n(y, vf_select(fourth, value[3], max), windows);
     return (struct cr_wide_winners){ vm_or(third, fourth), vm_or(vm_without(second, third), fourth) };
 }
+
+size_t cr_wide_spikes_avx512(const float *dy, int windows, struct cr_wide_winners won, int first, int width, float *g,
+                             int32_t *at)
+{
+    const vi twice = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const vf value = vf_load_n(dy, windows);
+    const vm spike = _mm512_cmp_ps_mask(value, vf_zero(), _CMP_NEQ_OQ), upper = vm_without(spike, won.lower);
+    const vm lower = (vm)(spike & won.lower);
+    const vi left = vi_add(twice, vi_set1(first));
+    const vi place = _mm512_mask_add_epi32(left, won.right, left, vi_set1(1));
+    const size_t n = (size_t)__builtin_popcount(upper);
+    vf_store(g, _mm512_maskz_compress_ps(upper, value));
+    vi_store(at, _mm512_maskz_compress_epi32(upper, place));
+    vf_store(g + n, _mm512_maskz_compress_ps(lower, value));
+    vi_store(at + n, _mm512_maskz_compress_epi32(lower, vi_add(place, vi_set1(width))));
+    return n + (size_t)__builtin_popcount(lower);
+}

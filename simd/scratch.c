@@ -40,7 +40,7 @@ static size_t sparse_by_input(const struct cr_conv *c)
 
 static size_t spikes(size_t positions)
 {
-    return 2 * lines(positions + LINE);
+    return 2 * lines(positions + LINE); /* as spikes_in() has it */
 }
 
 /* By weight: as many chains as may wait, or those of the smallest lot, all taps of a turn of outputs and of a tile's
