@@ -93,8 +93,8 @@ int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const str
     return (int)(to - from);
 }
 
-/* Have the next step's image on its way from memory while this step is worked on, where a step is one image. (Of many it
- * gains nothing: their lines keep those out that are needed now.) */
+/* Have the next step's image on its way from memory while this step is worked on, where a step is one image. (Of many
+ * it gains nothing: their lines keep those out that are needed now.) */
 static void fetch_next(const struct cr_stepper *s, const struct cr_step_plan *step, const struct cr_permutation *order)
 {
     enum { LINE = 64 };

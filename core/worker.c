@@ -150,8 +150,8 @@ void cr_worker_join(struct cr_worker *w, struct cr_worker *lead, struct cr_share
 
 int cr_worker_most_parts(const struct cr_net *net, int block, long asked)
 {
-    /* Operations of a thread between two meetings. With less, handing over what others have made takes as long as making
-     * it: measured on two cores of a Xeon. */
+    /* Operations of a thread between two meetings. With less, handing over what others have made takes as long as
+     * making it: measured on two cores of a Xeon. */
     enum { WORTH = 128 * 1024 };
     int widest = 1, meetings = 2;
     double flop = 0;

@@ -1,5 +1,5 @@
-/* The gradient by weight of one sample at a time, visiting only what is not zero in dy: each spike adds its patch of x to
- * the taps of its channel. Part of conv_tmpl.h. Leaving out a term of zero keeps the bits.
+/* The gradient by weight of one sample at a time, visiting only what is not zero in dy: each spike adds its patch of x
+ * to the taps of its channel. Part of conv_tmpl.h. Leaving out a term of zero keeps the bits.
  *
  * A vector is a row of taps, or, if that takes fewer, a tap of all channels of x, which are then last in the canvas. */
 #ifndef CR_SIMD_CONV_SPARSE_WEIGHT_TMPL_H
@@ -11,8 +11,8 @@
 /* A window's rows in pieces of at most VL taps. */
 static int pieces(const struct cr_conv *c) { return (c->kw + VL - 1) / VL; }
 
-/* acc[r][0..VL) += g * x[at * pixel + row[r] ...] for n rows, over the spikes, and acc[n][0..VL) += g if with_bias. x may
- * be read VL - 1 floats past its end. */
+/* acc[r][0..VL) += g * x[at * pixel + row[r] ...] for n rows, over the spikes, and acc[n][0..VL) += g if with_bias. x
+ * may be read VL - 1 floats past its end. */
 static inline __attribute__((always_inline)) void spike_rows(const int n, struct spikes spikes, size_t count,
                                                              const float *x, size_t pixel, const size_t *row,
                                                              float *acc, const int with_bias)
@@ -70,7 +70,8 @@ static inline __attribute__((always_inline)) void spike_taps(const int rows, con
         const vf g = vf_set1(spikes.g[i]);
         const float *const at = x + (size_t)spikes.at[i] * VL;
         UNROLL for (int r = 0; r < rows; r++)
-            UNROLL for (int t = 0; t < cols; t++) a[r][t] = vf_fma(vf_load(at + (size_t)r * x_row + t * VL), g, a[r][t]);
+            UNROLL for (int t = 0; t < cols; t++)
+                a[r][t] = vf_fma(vf_load(at + (size_t)r * x_row + t * VL), g, a[r][t]);
         if (with_bias) bias = vf_add(bias, g);
     }
     UNROLL for (int r = 0; r < rows; r++)

@@ -1,4 +1,5 @@
-/* Where dy of one sample is not zero: after max-pooling three of four values are, after ReLU half. Part of conv_tmpl.h. */
+/* Where dy of one sample is not zero: after max-pooling three of four values are zero, after ReLU half. Part of
+ * conv_tmpl.h. */
 #ifndef CR_SIMD_CONV_SPIKES_TMPL_H
 #define CR_SIMD_CONV_SPIKES_TMPL_H
 

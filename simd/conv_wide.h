@@ -1,6 +1,6 @@
-/* Convolution of one sample alone, where its vectors of 8 floats hand work on to vectors of 16: what lies side by side in
- * one picture is seldom 16 long, so each of these makes a vector of two runs of 8. Behind the tables of convolution, not
- * in them: conv_half_avx512.c calls these, as WIDE(name). Strides in floats. */
+/* Convolution of one sample alone, where its vectors of 8 floats hand work on to vectors of 16: what lies side by side
+ * in one picture is seldom 16 long, so a vector here is two runs of 8. Behind the tables of convolution, not in them:
+ * conv_half_avx512.c calls these, as WIDE(name). Strides in floats. */
 #ifndef CR_SIMD_CONV_WIDE_H
 #define CR_SIMD_CONV_WIDE_H
 
@@ -23,14 +23,14 @@ struct cr_wide_rows {
 };
 void cr_wide_rows_avx512(const struct cr_wide_rows *p);
 
-/* The four values of each of 9 to 16 windows of 2x2 side by side, and the greatest (conv_pool_tmpl.h, cell_winner): y, and
- * where it was as bits, window 0 lowest. row: where the first window begins; in_w: to the next row. */
+/* Of 9 to 16 windows of 2x2 side by side the greatest value (conv_pool_tmpl.h, cell_winner): y, and where it was, a bit
+ * a window, window 0 lowest. row: where the first window begins; in_w: to the next row. */
 struct cr_wide_winners {
     uint16_t lower, right;
 };
 struct cr_wide_winners cr_wide_windows_avx512(const float *row, size_t in_w, int windows, float *y);
-/* What of the pooled dy is not zero, those first whose winner is in the upper row: g, and where it belongs, from `first`
- * in the upper row on, `width` more in the lower. Returns how many; writes 16 at most behind these. */
+/* What of the pooled dy is not zero, those first whose winner is in the upper row: g, and where it belongs, from
+ * `first` in the upper row on, `width` more in the lower. Returns how many; writes 16 at most behind these. */
 size_t cr_wide_spikes_avx512(const float *dy, int windows, struct cr_wide_winners won, int first, int width, float *g,
                              int32_t *at);
 

@@ -23,7 +23,8 @@ static uint32_t greatest_lane(vi max)
     return (uint32_t)best;
 }
 
-/* What other cores have read must be asked back before it is written, and stores wait for that one by one: ask early. */
+/* What other cores have read must be asked back before it is written, and stores wait for that one by one: ask
+ * early. */
 static inline void will_write(const void *p)
 {
     enum { AHEAD = 1024 }; /* bytes */
@@ -117,8 +118,8 @@ static inline vm lingers(vf magnitude) { return vf_gt(vf_set1(0x1p-100f), magnit
 static inline vf flush(vf a) { return vf_select(lingers(vf_abs(a)), vf_zero(), a); }
 
 /* What a loop knows of its settings beforehand: momentum, but not Nesterov's; with it, weight decay or not; one sample,
- * itself the mean; that dy * scale is exact, so that x may be multiplied by both at once: scale is a power of two, and a
- * product that would have been a subnormal is 0 as an integer, for scale <= 2^120. */
+ * itself the mean; that dy * scale is exact, so that x may be multiplied by both at once: scale is a power of two, and
+ * a product that would have been a subnormal is 0 as an integer, for scale <= 2^120. */
 enum { USUAL = 1, DECAYS = 2, ALONE = 4, FOLDED = 8 };
 
 static int known_of(const struct cr_sgd *o)
