@@ -113,7 +113,7 @@ for option in "-b 16" "-r 0.2" "--lr 0.2" "--momentum 0.5" --nesterov "--weight-
         pass "$option decides the weights"
     fi
 done
-for option in "-t 1" "-t 3" "--isa ref" "--lanes 1" "--lanes 16" "--log-every 1" "--validate-every 0.5" \
+for option in "-t 1" "-t 3" "-t 18 --threads-per-block 2" "--isa ref" "--lanes 1" "--lanes 16" "--log-every 1" "--validate-every 0.5" \
     "--validate-every 0" "-v" "-b 64" \
     "--learning-rate 0.05" "--normalize std"; do
     # shellcheck disable=SC2086
@@ -122,6 +122,11 @@ for option in "-t 1" "-t 3" "--isa ref" "--lanes 1" "--lanes 16" "--log-every 1"
 done
 works "-v tells the kernels of train" '^kernels .*a sample at a time' train linear data -v --no-checkpoint --steps 1 --lanes 1
 works "which side by side" '^kernels .*16 samples side by side' train linear data -v --no-checkpoint --steps 1 --lanes 16
+works "how many threads share a block" '^machine .* 2 threads, .*, 2 to a block' \
+    train lenet5 data --no-checkpoint --steps 1 -b 4 --block 4 -t 2
+works "or do not" '^machine .* 1 thread, [a-z0-9]*$' \
+    train lenet5 data --no-checkpoint --steps 1 -b 4 --block 4 -t 2 --threads-per-block 1
+fails 2 "threads-per-block" train linear data --threads-per-block -1
 works "--stop ends a run" 'ended by --stop' train linear data --no-checkpoint --stop 'epoch >= 2 and top1 > 1%'
 same "where it says" 2 "$(grep -c '^ *[12]/15 ' out)"
 printf 'default batch-size=16 learning-rate=0.2\n' | cat "$SRCDIR/apps/nets/linear.net" - >own.net

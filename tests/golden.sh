@@ -49,6 +49,7 @@ for threads in 1 2 3 7; do
 done
 for isa in $(instruction_sets); do
     golden "--isa $isa" 'synth .* 20' --isa "$isa" -t 2
+    golden "--isa $isa, three threads to a block" 'synth (7|1) 20' --isa "$isa" -t 22 --threads-per-block 3
     for lanes in 1 8 16; do
         golden "--isa $isa --lanes $lanes" '^lenet5(-relu)? synth (64|7) 20' --isa "$isa" --lanes $lanes -t 2
     done

@@ -26,6 +26,7 @@ redoes() {
     fi
     same "$name: -t 2" "$expected" "$(result "$@" -t 2)"
     same "$name: -t 3" "$expected" "$(result "$@" -t 3)"
+    same "$name: two threads to a block" "$expected" "$(result "$@" -t 2 --threads-per-block 2)"
     for isa in $(instruction_sets); do
         same "$name: --isa $isa" "$expected" "$(result "$@" --isa "$isa")"
     done
