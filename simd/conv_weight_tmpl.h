@@ -115,10 +115,15 @@ static void put_weights(const struct weighing *m, struct part o, struct part k, 
         /* Rows of dw are far apart, and too many for the processor to foresee. */
         for (int a = 0; a < o.size; a++) __builtin_prefetch(to + a * taps + 32, 1);
         block_trees((float(*)[16])(void *)lane, o.size * k.size * columns, m->s, h, sum);
-        for (int t = 0; t < columns; t++)
-            for (int a = 0; a < o.size; a++)
-                for (int b = 0; b < k.size; b++)
-                    to[(size_t)(a * taps + b * area + t)] = sum[(a * k.size + b) * columns + t];
+        const float *from = sum;
+        for (int a = 0; a < o.size; a++)
+            for (int b = 0; b < k.size; b++, from += columns) {
+                float *const row = to + (a * taps + b * area);
+                if (columns == 3)
+                    memcpy(row, from, 3 * sizeof *row);
+                else
+                    for (int t = 0; t < columns; t++) row[t] = from[t];
+            }
     }
 }
 
