@@ -26,8 +26,8 @@ static inline struct cr_range cr_share_of(struct cr_share s, int channels)
 enum cr_sharing {
     CR_SHARED, /* each makes some channels, in memory of all */
     CR_WHOLE,  /* too little for that: each makes all of it, for itself */
-    CR_SOLO    /* the first alone makes it: its weights are many, read once a step and then written, and had better stay
-                  in the caches of one core */
+    CR_SOLO    /* the first alone makes it: of its weights each is read and written once a step, and had better stay in
+                  the caches of one core */
 };
 
 /* Backward, both gradients of a layer are about the same work: the first half of the threads does the one by weight,

@@ -114,8 +114,8 @@ static void share_block(struct cr_stepper *s, int t, struct cr_round *r, const s
     w->share = (struct cr_share){ 0, 0 };
     if (b >= r->end_block) return;
     if (t == lead) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
-    cr_worker_join(w, s->worker[lead], (struct cr_share){ t - lead, r->parts }, s->mark + lead, r->number,
-                   s->barrier.spins);
+    cr_worker_join(w, s->worker[lead], (struct cr_share){ t - lead, r->parts },
+                   (struct cr_meeting){ s->mark + lead, t - lead, r->parts, s->barrier.spins, r->number * CR_MEETINGS });
     const int n = cr_stepper_gather(s, w, &r->step, order, b, b + 1);
     cr_worker_train(w, s->state->params, &s->state->normalization, n, 0, r->shift);
     if (t == lead) s->tally[t] = (struct cr_tally){ .samples = n, .blocks = 1, .block_numbers = b };
@@ -149,6 +149,7 @@ static void do_blocks(struct cr_stepper *s, int t, struct cr_round *r, const str
 {
     s->worker[t]->blocks = 0;
     s->worker[t]->loss_sum = 0;
+    atomic_store_explicit(&s->mark[t].reached, r->number * CR_MEETINGS, memory_order_relaxed);
     (r->parts > 1 ? share_block : take_blocks)(s, t, r, order);
 }
 
@@ -414,7 +415,8 @@ static void run_span(struct cr_stepper *s, int t, const void *what)
     }
 }
 
-/* A team of threads, each on a processor of its own; `begin` is called by one of them before all others go on. */
+/* A team of threads, each on a processor of its own; the calling one is the first, and alone calls `begin` before all
+ * go on. */
 struct team_work {
     void (*begin)(struct cr_stepper *s, const void *what);
     void (*run)(struct cr_stepper *s, int t, const void *what);
@@ -428,11 +430,11 @@ static void run_team(struct cr_stepper *s, const struct team_work *work)
         const int t = omp_get_thread_num();
         const struct cr_pin pin = cr_pin(&s->cpus, t, s->threads);
         const unsigned long mode = cr_fp_enter();
-#pragma omp single
-        {
+        if (t == 0) {
             cr_barrier_init(&s->barrier, omp_get_num_threads(), s->cpus.count);
             work->begin(s, work->what);
         }
+#pragma omp barrier
         work->run(s, t, work->what);
         cr_fp_leave(mode);
         cr_unpin(&pin);

@@ -46,9 +46,12 @@ struct cr_mark {
 struct cr_meeting {
     struct cr_mark *mark; /* of the first of those who meet */
     int me, count;
-    int spins;
-    unsigned reached;     /* before the first time, the same number for all, greater than any mark (modulo 2^32) */
+    int spins;            /* as of a cr_barrier */
+    unsigned reached;     /* before the first time, the same number for all, no less than any of their marks */
 };
 void cr_meet(struct cr_meeting *m);
+/* Numbers wrap, so marks may not fall behind: a thread sets its own to number * CR_MEETINGS when step `number` begins,
+ * which has fewer meetings, each of at most 10 rounds. */
+enum { CR_MEETINGS = 1 << 16 };
 
 #endif

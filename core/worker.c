@@ -89,8 +89,13 @@ size_t cr_worker_size(const struct cr_net *net, const struct cr_kernels *k, int 
     return c.used;
 }
 
-/* With one sample in a step, linear layers are no more than reading their weights and writing them. */
-static int is_solo(const struct cr_layer *l, int block) { return block == 1 && l->type->backward_rounded; }
+/* For one sample, linear layers are no more than reading their weights and writing them: quickest where these are in a
+ * cache already, as far as one core's will hold them with their momentum. */
+static int is_solo(const struct cr_layer *l, int block)
+{
+    enum { HELD = 128 * 1024 }; /* weights */
+    return block == 1 && l->type->backward_rounded && l->weights <= HELD;
+}
 
 /* Whole is what takes less than about two hundred nanoseconds. What is made of the channels of the layer before goes
  * its way. */
@@ -139,13 +144,11 @@ void cr_worker_alone(struct cr_worker *w)
     w->share = (struct cr_share){ 0, 1 };
 }
 
-void cr_worker_join(struct cr_worker *w, struct cr_worker *lead, struct cr_share share, struct cr_mark *mark,
-                    unsigned number, int spins)
+void cr_worker_join(struct cr_worker *w, struct cr_worker *lead, struct cr_share share, struct cr_meeting meeting)
 {
-    enum { MOST_MEETINGS = 1 << 16 }; /* rounds of them, in one block: 2 passes, 256 layers, 10 rounds */
     w->lead = lead;
     w->share = share;
-    w->meeting = (struct cr_meeting){ mark, share.part, share.parts, spins, number * MOST_MEETINGS };
+    w->meeting = meeting;
 }
 
 int cr_worker_most_parts(const struct cr_net *net, int block, long asked)

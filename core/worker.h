@@ -61,12 +61,10 @@ void cr_worker_free(struct cr_worker *w);
  * channel to make in some layer, and 1 where the samples of a block lie one behind the other. */
 int cr_worker_most_parts(const struct cr_net *net, int block, long asked);
 
-/* The next blocks are this worker's alone; or the next one is that of `parts` workers beside each other in `team`, of
- * which this is number `part`. mark: theirs; number: the same for all and greater than that of any block shared before
- * (modulo 2^16). */
+/* The next blocks are this worker's alone; or the next one is shared with others, who are met before a layer reads what
+ * they have made: at most CR_MEETINGS times. */
 void cr_worker_alone(struct cr_worker *w);
-void cr_worker_join(struct cr_worker *w, struct cr_worker *lead, struct cr_share share, struct cr_mark *mark,
-                    unsigned number, int spins);
+void cr_worker_join(struct cr_worker *w, struct cr_worker *lead, struct cr_share share, struct cr_meeting meeting);
 
 /* Of a step that is one block: the channels of layer i whose weights this worker updates. */
 struct cr_range cr_worker_updates(const struct cr_worker *w, int i);

@@ -24,7 +24,7 @@ static const char *const shared[] = {
     "linear 5\nsoftmax\n",
     "input 1x12x12\nconv 7 5x5 pad=2\navgpool 2x2 stride=1\nsigmoid\nconv 16 3x3 stride=2\nrelu\nconv 1 1x1\n"
     "conv 40 3x3 pad=1\nmaxpool 2x2 stride=1\nlinear 5\nsoftmax\n",
-    "input 1x12x12\nlinear 90\ntanh\nlinear 90\nrelu\nlinear 5\nsoftmax\n",
+    "input 1x12x12\nlinear 920\ntanh\nlinear 150\nrelu\nlinear 5\nsoftmax\n",
     "input 1x12x12\navgpool 2x2 stride=1\nconv 36 1x1\nmaxpool 3x3 stride=2\ntanh\nconv 40 3x3\nsigmoid\nlinear 5\n"
     "softmax\n",
 };
