@@ -156,7 +156,7 @@ enum { FEW = sizeof few / sizeof *few };
 
 START_TEST(threads_to_a_block)
 {
-    static const int threads[] = { 2, 3, 4, 7 };
+    static const int threads[] = { 2, 3, 7 };
     struct setup u = { shared[_i / FEW], few[_i % FEW][0], few[_i % FEW][1], 1, 1, 1 };
     const struct rank alone = run_world(u);
     u.sharing = 7;
