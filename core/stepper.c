@@ -114,8 +114,10 @@ static void share_block(struct cr_stepper *s, int t, struct cr_round *r, const s
     w->share = (struct cr_share){ 0, 0 };
     if (b >= r->end_block) return;
     if (t == lead) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
-    cr_worker_join(w, s->worker[lead], (struct cr_share){ t - lead, r->parts },
-                   (struct cr_meeting){ s->mark + lead, t - lead, r->parts, s->barrier.spins, r->number * CR_MEETINGS });
+    const struct cr_share share = { t - lead, r->parts };
+    const unsigned since = r->number * CR_MEETINGS;
+    cr_worker_join(w, s->worker[lead], share,
+                   (struct cr_meeting){ s->mark + lead, share.part, share.parts, s->barrier.spins, since });
     const int n = cr_stepper_gather(s, w, &r->step, order, b, b + 1);
     cr_worker_train(w, s->state->params, &s->state->normalization, n, 0, r->shift);
     if (t == lead) s->tally[t] = (struct cr_tally){ .samples = n, .blocks = 1, .block_numbers = b };
