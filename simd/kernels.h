@@ -8,9 +8,9 @@
  *
  * Rules for all kernels: order of operations as in the project's arithmetic (CONTRIBUTING.md, "Six rules"); pointers
  * are 64-byte aligned unless said otherwise, but with lanes 1, and those to weights, biases and their gradients, as
- * floats are, since they may be of some channels of an array; they do not overlap; outputs are overwritten without being
- * read; no allocation; cannot fail; thread-safe. `scratch` is private to the caller, of the size told by the functions
- * below. */
+ * floats are, since they may be of some channels of an array; they do not overlap; outputs are overwritten without
+ * being read; no allocation; cannot fail; thread-safe. `scratch` is private to the caller, of the size told by the
+ * functions below. */
 #ifndef CR_SIMD_KERNELS_H
 #define CR_SIMD_KERNELS_H
 
