@@ -83,7 +83,7 @@ static void conv_case(const char *isa, const struct cr_conv_kernels *k, const st
     check_block(isa, "conv dx", &dx[0], &dx[1], s, in, ZERO);
     check_same(isa, "conv dw", dw[0].at, dw[1].at, blocks * weights);
     check_same(isa, "conv db", db[0].at, db[1].at, blocks * biases);
-    if (cr_groups(s) == 1) conv_part_case(isa, k, c, s, dy.at, w.at, dx[1], scratch);
+    if (cr_groups(s) == 1 && one_of == 1) conv_part_case(isa, k, c, s, dy.at, w.at, dx[1], scratch);
 
     for (int i = 0; i < 2; i++) {
         array_free(y[i], isa, "conv forward");
