@@ -25,7 +25,8 @@ int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
 {
     const long most = (s->plan->batch + s->plan->block - 1) / s->plan->block;
     s->most_parts = cr_worker_most_parts(s->net, (int)s->plan->block, s->options->threads_per_block);
-    const long useful = most * s->most_parts; /* threads; more would only wait */
+    long useful = most * s->most_parts; /* threads; more would only wait */
+    if (!s->comm && threads < useful && threads > most) useful = threads / most * most;
     s->threads = threads < useful ? threads : (int)useful;
     s->guard = cr_scale_guard(most);
     s->mark = aligned_alloc(64, (size_t)s->threads * sizeof *s->mark);

@@ -70,12 +70,12 @@ static void run_tiles(const struct plane *p, struct lot lot, int n, float *const
 
 #ifdef WIDE
 /* One sample alone, where two runs of pixels fill a vector of twice this width. */
-static int by_runs(const struct plane *p)
+static int goes_wide(const struct plane *p)
 {
     return p->lanes == 1 && p->pixels >= CR_WIDE_RUN && p->x_step == 1 && p->y_step == 1 && p->taps_x > 1;
 }
 
-static void run_runs(const struct plane *p, struct lot lot, int begin, int end)
+static void run_wide(const struct plane *p, struct lot lot, int begin, int end)
 {
     for (int row = begin, next; row < end; row = next) {
         const struct overlap k = overlap_of(p, row, end - row);
@@ -100,8 +100,8 @@ static void run_runs(const struct plane *p, struct lot lot, int begin, int end)
 static void run_plane(const struct plane *p, struct lot lot, int begin, int end)
 {
 #ifdef WIDE
-    if (by_runs(p)) {
-        run_runs(p, lot, begin, end);
+    if (goes_wide(p)) {
+        run_wide(p, lot, begin, end);
         return;
     }
 #endif
