@@ -31,7 +31,7 @@ static void pool_single_forward(const struct cr_conv *c, struct cr_samples s, co
         for (int cy = 0; cy < cell_rows(c); cy++, y += columns) {
 #ifdef WIDE
             if (cell_vectors(c) == 2) {
-                const struct cr_wide_winners found = WIDE(windows)(full + (size_t)(2 * cy) * row, row, columns, y);
+                const struct cr_wide_winners found = WIDE(windows)(full + (size_t)(2 * cy) * row, c->out_w, columns, y);
                 *winner++ = (struct winner){ (lane_bits)found.lower, (lane_bits)found.right };
                 *winner++ = (struct winner){ (lane_bits)(found.lower >> VL), (lane_bits)(found.right >> VL) };
                 continue;

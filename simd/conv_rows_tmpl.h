@@ -69,10 +69,13 @@ static void run_tiles(const struct plane *p, struct lot lot, int n, float *const
 }
 
 #ifdef WIDE
+_Static_assert(TILE_C <= CR_WIDE_OUTPUTS, "what is packed for a tile is packed for that of conv_wide.h");
+
 /* One sample alone, where two runs of pixels fill a vector of twice this width. */
 static int goes_wide(const struct plane *p)
 {
-    return p->lanes == 1 && p->pixels >= CR_WIDE_RUN && p->x_step == 1 && p->y_step == 1 && p->taps_x > 1;
+    return p->lanes == 1 && p->pixels >= CR_WIDE_RUN && p->x_step == 1 && p->y_step == 1 && p->taps_x > 1 &&
+           !p->go_on;
 }
 
 static void run_wide(const struct plane *p, struct lot lot, int begin, int end)

@@ -23,15 +23,15 @@ struct cr_wide_rows {
 };
 void cr_wide_rows_avx512(const struct cr_wide_rows *p);
 
-/* Of 9 to 16 windows of 2x2 side by side the greatest value (conv_pool_tmpl.h, cell_winner): y, and where it was, a bit
+/* Of `count` = 9 to 16 windows of 2x2 side by side the greatest value (cell_winner_tmpl.h): y, and where it was, a bit
  * a window, window 0 lowest. row: where the first window begins; in_w: to the next row. */
 struct cr_wide_winners {
     uint16_t lower, right;
 };
-struct cr_wide_winners cr_wide_windows_avx512(const float *row, size_t in_w, int windows, float *y);
+struct cr_wide_winners cr_wide_windows_avx512(const float *row, int in_w, int count, float *y);
 /* What of the pooled dy is not zero, those first whose winner is in the upper row: g, and where it belongs, from
  * `first` in the upper row on, `width` more in the lower. Returns how many; writes 16 at most behind these. */
-size_t cr_wide_spikes_avx512(const float *dy, int windows, struct cr_wide_winners won, int first, int width, float *g,
+size_t cr_wide_spikes_avx512(const float *dy, int count, struct cr_wide_winners won, int first, int width, float *g,
                              int32_t *at);
 
 #endif

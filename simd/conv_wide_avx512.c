@@ -2,6 +2,9 @@
 
 #include "simd/vec_avx512.h"
 
+#include "simd/cell_winner_tmpl.h"
+#include "simd/pool_window_tmpl.h"
+
 enum { RUN = CR_WIDE_RUN, VECTORS = 4 }; /* of a tile: with 6 outputs, 24 sums in registers */
 
 static inline vf load_pair(const float *a, const float *b)
@@ -21,42 +24,42 @@ struct runs {
     float *y[2 * VECTORS];
 };
 
-static inline __attribute__((always_inline)) void tap(const int no, const int nv, const float *const *x, size_t at,
-                                                      const float *w, vf (*sum)[VECTORS])
+static inline __attribute__((always_inline)) void tap(const int no, const float *const *x, size_t at, const float *w,
+                                                      vf (*sum)[VECTORS])
 {
     vf in[VECTORS];
-    UNROLL for (int v = 0; v < nv; v++) in[v] = load_pair(x[2 * v] + at, x[2 * v + 1] + at);
+    UNROLL for (int v = 0; v < VECTORS; v++) in[v] = load_pair(x[2 * v] + at, x[2 * v + 1] + at);
     UNROLL for (int o = 0; o < no; o++)
     {
         const vf wo = vf_set1(w[o]);
-        UNROLL for (int v = 0; v < nv; v++) sum[o][v] = vf_fma(in[v], wo, sum[o][v]);
+        UNROLL for (int v = 0; v < VECTORS; v++) sum[o][v] = vf_fma(in[v], wo, sum[o][v]);
     }
 }
 
 /* fixed: taps of a row, if not 0. */
-static inline __attribute__((always_inline)) void tile(const int no, const int nv, const int fixed,
+static inline __attribute__((always_inline)) void tile(const int no, const int fixed,
                                                        const struct cr_wide_rows *p, const struct runs *r)
 {
     const int taps = fixed ? fixed : p->taps_x;
     const size_t x_row = p->x_row, x_channel = p->x_channel - (size_t)p->taps_y * x_row, w_row = (size_t)(taps * no);
     const size_t w_channel = p->w_channel - (size_t)p->taps_y * w_row;
     const float *w = p->w, *x[2 * VECTORS];
-    vf sum[6][VECTORS];
+    vf sum[CR_WIDE_OUTPUTS][VECTORS];
     size_t at = 0;
-    UNROLL for (int i = 0; i < 2 * nv; i++) x[i] = r->x[i];
+    UNROLL for (int i = 0; i < 2 * VECTORS; i++) x[i] = r->x[i];
     UNROLL for (int o = 0; o < no; o++)
     {
         const vf start = p->bias ? vf_set1(p->bias[o]) : vf_zero();
-        UNROLL for (int v = 0; v < nv; v++) sum[o][v] = start;
+        UNROLL for (int v = 0; v < VECTORS; v++) sum[o][v] = start;
     }
     for (int k = p->channels; k > 0; k--, at += x_channel, w += w_channel)
         for (int row = p->taps_y; row > 0; row--, at += x_row, w += w_row)
             if (fixed)
-                UNROLL for (int tx = 0; tx < fixed; tx++) tap(no, nv, x, at + (size_t)tx, w + tx * no, sum);
+                UNROLL for (int tx = 0; tx < fixed; tx++) tap(no, x, at + (size_t)tx, w + tx * no, sum);
             else
-                for (int tx = 0; tx < taps; tx++) tap(no, nv, x, at + (size_t)tx, w + tx * no, sum);
+                for (int tx = 0; tx < taps; tx++) tap(no, x, at + (size_t)tx, w + tx * no, sum);
     UNROLL for (int o = 0; o < no; o++)
-        UNROLL for (int v = 0; v < nv; v++)
+        UNROLL for (int v = 0; v < VECTORS; v++)
         {
             const size_t to = (size_t)o * p->y_channel;
             store_pair(r->y[2 * v] + to, r->y[2 * v + 1] + to, sum[o][v]);
@@ -67,12 +70,12 @@ typedef void tile_fn(const struct cr_wide_rows *p, const struct runs *r);
 #define TILE(NO, FIXED)                                                                                                \
     static void tile_##NO##_##FIXED(const struct cr_wide_rows *p, const struct runs *r)                               \
     {                                                                                                                  \
-        tile(NO, VECTORS, FIXED, p, r);                                                                                \
+        tile(NO, FIXED, p, r);                                                                                        \
     }
 #define TILES(NO) TILE(NO, 0) TILE(NO, 3) TILE(NO, 5)
 #define TILE_ROW(NO) { tile_##NO##_0, tile_##NO##_3, tile_##NO##_5 }
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
-static tile_fn *const tile_of[6][3] = {
+static tile_fn *const tile_of[CR_WIDE_OUTPUTS][3] = {
     TILE_ROW(1), TILE_ROW(2), TILE_ROW(3), TILE_ROW(4), TILE_ROW(5), TILE_ROW(6),
 };
 
@@ -101,31 +104,22 @@ void cr_wide_rows_avx512(const struct cr_wide_rows *p)
     }
 }
 
-struct cr_wide_winners cr_wide_windows_avx512(const float *row, size_t in_w, int windows, float *y)
+struct cr_wide_winners cr_wide_windows_avx512(const float *row, int in_w, int count, float *y)
 {
-    const vi even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const vi odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-    const vf a = vf_load(row), b = vf_load_n(row + VL, 2 * windows - VL);
-    const vf c = vf_load(row + in_w), d = vf_load_n(row + in_w + VL, 2 * windows - VL);
-    const vf value[4] = { _mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b),
-                          _mm512_permutex2var_ps(c, even, d), _mm512_permutex2var_ps(c, odd, d) };
-    const vm second = vf_gt(value[1], value[0]);
-    vf max = vf_select(second, value[1], value[0]);
-    const vm third = vf_gt(value[2], max);
-    max = vf_select(third, value[2], max);
-    const vm fourth = vf_gt(value[3], max);
-    vf_store_n(y, vf_select(fourth, value[3], max), windows);
-    return (struct cr_wide_winners){ vm_or(third, fourth), vm_or(vm_without(second, third), fourth) };
+    vf value[4];
+    struct winner won;
+    windows(row, in_w, count, value);
+    vf_store_n(y, cell_winner(value, &won), count);
+    return (struct cr_wide_winners){ won.lower, won.right };
 }
 
-size_t cr_wide_spikes_avx512(const float *dy, int windows, struct cr_wide_winners won, int first, int width, float *g,
+size_t cr_wide_spikes_avx512(const float *dy, int count, struct cr_wide_winners won, int first, int width, float *g,
                              int32_t *at)
 {
-    const vi twice = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const vf value = vf_load_n(dy, windows);
+    const vf value = vf_load_n(dy, count);
     const vm spike = _mm512_cmp_ps_mask(value, vf_zero(), _CMP_NEQ_OQ), upper = vm_without(spike, won.lower);
     const vm lower = (vm)(spike & won.lower);
-    const vi left = vi_add(twice, vi_set1(first));
+    const vi left = vi_add(vec_twice(), vi_set1(first));
     const vi place = _mm512_mask_add_epi32(left, won.right, left, vi_set1(1));
     const size_t n = (size_t)__builtin_popcount(upper);
     vf_store(g, _mm512_maskz_compress_ps(upper, value));

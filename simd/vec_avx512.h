@@ -72,6 +72,14 @@ static inline vf vf_from_u8(const uint8_t *p)
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
 }
 
+/* Values 0, 2, 4 ... and 1, 3, 5 ... of a followed by b. */
+static inline vi vec_twice(void)
+{
+    return _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+static inline vf vf_even(vf a, vf b) { return _mm512_permutex2var_ps(a, vec_twice(), b); }
+static inline vf vf_odd(vf a, vf b) { return _mm512_permutex2var_ps(a, vi_add(vec_twice(), vi_set1(1)), b); }
+
 typedef __m128i vb;
 static inline vb vb_load(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
 static inline void vb_store(void *p, vb a) { _mm_storeu_si128((__m128i *)p, a); }
