@@ -91,7 +91,7 @@ static void pointwise_backward_input(const struct cr_conv *c, struct cr_samples 
     struct points p = {
         .channels = c->out_c, .outputs = c->in_c, .vectors = (int)(plane / VL), .x = dy, .w = scratch, .y = dx,
     };
-    pack_backward(c, 0, 0, 1, 1, w, step, scratch);
+    pack_backward(c, w, step, scratch);
     for (int g = 0; g < cr_groups(s); g++, p.x += (size_t)c->out_c * plane, p.y += (size_t)c->in_c * plane)
         run_points(&p, scratch + packed_size(c));
 }

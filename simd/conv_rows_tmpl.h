@@ -7,6 +7,7 @@
 #ifndef CR_SIMD_CONV_ROWS_TMPL_H
 #define CR_SIMD_CONV_ROWS_TMPL_H
 
+#include "simd/conv_pack_tmpl.h"
 #include "simd/conv_tile_tmpl.h"
 
 /* The pixel at which vector v of a row begins. One sample alone: VL pixels a vector, the last one moved back to end
@@ -42,10 +43,6 @@ static struct overlap overlap_of(const struct plane *p, int row, int most)
         while (v.rows < most && top + v.rows * p->top_step + p->taps_y <= p->height) v.rows++;
     return v;
 }
-
-/* Channels in tiles of at most TILE_C, as even as can be. */
-static int tile_count(int channels) { return tiles(channels, TILE_C); }
-static int tile_begin(int channels, int tile) { return share(channels, tile, tile_count(channels)); }
 
 /* Some tiles of outputs. */
 struct lot {
@@ -227,42 +224,6 @@ static void run_slabs(const struct plane *p, int planes, struct border z, int wi
     }
 }
 
-/* Room for all packed weights. */
-static size_t packed_size(const struct cr_conv *c)
-{
-    return ((size_t)c->in_c * (size_t)c->out_c * (size_t)c->kh * (size_t)c->kw + 15) & ~(size_t)15;
-}
-
-#if VL <= 8
-/* VL taps of n <= VL rows. Stores whole vectors, each over what the one before has too many: there is room for a vector
- * behind. */
-static void pack_square(const float *w, size_t taps, int n, float *packed)
-{
-    vf square[VL];
-    UNROLL for (int k = 0; k < VL; k++) square[k] = vf_load(w + (size_t)imin(k, n - 1) * taps);
-    vf_transpose(square);
-    UNROLL for (int k = 0; k < VL; k++) vf_store(packed + k * n, square[k]);
-}
-#endif
-
-/* All tiles of at most `most` channels, one after another: taps in order, tile channel fastest. Tile from channel o on
- * is at o * taps. */
-static void pack_forward(const struct cr_conv *c, int most, const float *w, float *packed)
-{
-    const size_t taps = (size_t)c->in_c * (size_t)c->kh * (size_t)c->kw;
-    const int count = tiles(c->out_c, most);
-    for (int tile = 0; tile < count; tile++) {
-        const int o = share(c->out_c, tile, count), tc = share(c->out_c, tile + 1, count) - o;
-        const float *const from = w + (size_t)o * taps;
-        size_t t = 0;
-#if VL <= 8 /* one sample alone does not have many to share this among */
-        for (; t + 2 * VL <= taps && tc <= VL; t += VL, packed += VL * tc) pack_square(from + t, taps, tc, packed);
-#endif
-        for (; t < taps; t++)
-            for (int i = 0; i < tc; i++) *packed++ = from[(size_t)i * taps + t];
-    }
-}
-
 static void rows_forward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *w, const float *b,
                          float *y, float *scratch)
 {
@@ -283,42 +244,6 @@ static void rows_forward(const struct cr_conv *c, struct cr_samples s, const flo
             .y = y, .y_channel = y_plane, .y_row = (size_t)c->out_w * lanes, .y_step = lanes, .bias = b,
         };
         run_slabs(&p, 1, (struct border){ .left = c->pad, .right = c->pad }, c->in_w, x, bordered);
-    }
-}
-
-/* Of the gradient by input, the pixels of one phase along one axis: those with (i + pad) mod stride == phase. */
-struct phase {
-    int taps;  /* k = phase + stride * j, j = 0..taps-1 */
-    int begin; /* first such pixel */
-    int count;
-    int q;     /* output under the first pixel's first tap */
-};
-
-static struct phase phase_of(int phase, int k, int stride, int pad, int in)
-{
-    struct phase f = { .taps = phase < k ? (k - 1 - phase) / stride + 1 : 0 };
-    f.begin = ((phase - pad) % stride + stride) % stride;
-    f.count = f.begin < in ? (in - 1 - f.begin) / stride + 1 : 0;
-    f.q = (f.begin + pad) / stride;
-    return f;
-}
-
-/* The taps of phase (py, px) descending, so that outputs ascend: (channel, ty, tx), all tiles of input channels one
- * after another. Tile from channel i on is at i * out_c * ny * nx. */
-static void pack_backward(const struct cr_conv *c, int py, int px, int ny, int nx, const float *w, size_t step,
-                          float *packed)
-{
-    const size_t area = (size_t)c->kh * (size_t)c->kw;
-    for (int tile = 0; tile < tile_count(c->in_c); tile++) {
-        const int i = tile_begin(c->in_c, tile), tc = tile_begin(c->in_c, tile + 1) - i;
-        for (int o = 0; o < c->out_c; o++)
-            for (int ty = 0; ty < ny; ty++)
-                for (int tx = 0; tx < nx; tx++) {
-                    const int ky = py + c->stride * (ny - 1 - ty), kx = px + c->stride * (nx - 1 - tx);
-                    const float *from = w + (size_t)o * step + (size_t)i * area +
-                                        (size_t)(ky * c->kw + kx);
-                    for (int k = 0; k < tc; k++) *packed++ = from[(size_t)k * area];
-                }
     }
 }
 
@@ -354,15 +279,14 @@ static void rows_backward_input(const struct cr_conv *c, struct cr_samples s, co
     float *const bordered = scratch + packed_size(c);
     const int phases = c->stride * c->stride;
 
+    pack_backward(c, w, step, scratch);
     for (int first = 0, planes; first < phases; first += planes) {
         struct plane p[TOGETHER];
-        float *packed = scratch;
         planes = imin(TOGETHER, phases - first);
         for (int i = 0; i < planes; i++) {
             const int py = (first + i) / c->stride, px = (first + i) % c->stride;
+            const float *const packed = scratch + (size_t)c->in_c * weights_before(c, first + i);
             p[i] = plane_of_phase(c, s, py, px, left, width, packed, bordered, dx);
-            pack_backward(c, py, px, p[i].taps_y, p[i].taps_x, w, step, packed);
-            packed += (size_t)c->in_c * p[i].w_output;
         }
         for (int g = 0; g < cr_groups(s); g++) {
             run_slabs(p, planes, (struct border){ .left = left, .right = right }, c->out_w, dy + (size_t)g * y_group,

@@ -209,4 +209,13 @@ static inline size_t vf_keep(vm m, vf value, vi index, float *values, int32_t *i
 #endif
 }
 
+/* Eight vectors: column[k] = lane k of each. */
+static inline __attribute__((always_inline)) void vf_columns(const vf r[8], float (*column)[8])
+{
+    vf square[VL];
+    UNROLL for (int i = 0; i < VL; i++) square[i] = r[i];
+    vf_transpose(square);
+    UNROLL for (int i = 0; i < VL; i++) vf_store(column[i], square[i]);
+}
+
 #endif

@@ -10,6 +10,7 @@
  *   vf_to_i          round to nearest even (range is the caller's duty)
  *   vf_from_u8(p)    VL bytes as floats
  *   vf_transpose(r)  VL vectors as a square, rows become columns (not in vec_ref.h)
+ *   vf_columns(r, c) eight vectors, turned: c[k] is lane k of each (not in vec_ref.h)
  *   vb               16 bytes; vb_zip_low, vb_zip_high  a0 b0 a1 b1 .. a7 b7, and a8 b8 .. (not in vec_ref.h)
  * Loads and stores need no alignment. */
 #ifndef CR_SIMD_VEC_AVX512_H
@@ -112,6 +113,35 @@ static inline __attribute__((always_inline)) void vf_transpose(vf r[VL])
     {
         r[i] = _mm512_shuffle_f32x4(eight[i], eight[i + 8], 0x88);
         r[i + 8] = _mm512_shuffle_f32x4(eight[i], eight[i + 8], 0xdd);
+    }
+}
+
+/* Eight vectors: column[k] = lane k of each. */
+static inline __attribute__((always_inline)) void vf_columns(const vf r[8], float (*column)[8])
+{
+    const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    __m512 pair[8], four[8];
+    UNROLL for (int i = 0; i < 8; i += 2)
+    {
+        pair[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        pair[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    UNROLL for (int i = 0; i < 8; i += 4)
+    {
+        four[i] = _mm512_shuffle_ps(pair[i], pair[i + 2], 0x44);
+        four[i + 1] = _mm512_shuffle_ps(pair[i], pair[i + 2], 0xee);
+        four[i + 2] = _mm512_shuffle_ps(pair[i + 1], pair[i + 3], 0x44);
+        four[i + 3] = _mm512_shuffle_ps(pair[i + 1], pair[i + 3], 0xee);
+    }
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        const __m512d upper = _mm512_castps_pd(four[i]), lower = _mm512_castps_pd(four[i + 4]);
+        const __m512 a = _mm512_castpd_ps(_mm512_permutex2var_pd(upper, low, lower));
+        const __m512 b = _mm512_castpd_ps(_mm512_permutex2var_pd(upper, high, lower));
+        _mm256_storeu_ps(column[i], _mm512_castps512_ps256(a));
+        _mm256_storeu_ps(column[i + 4], _mm512_extractf32x8_ps(a, 1));
+        _mm256_storeu_ps(column[i + 8], _mm512_castps512_ps256(b));
+        _mm256_storeu_ps(column[i + 12], _mm512_extractf32x8_ps(b, 1));
     }
 }
 

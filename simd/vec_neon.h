@@ -132,4 +132,18 @@ static inline size_t vf_keep(vm m, vf value, vi index, float *values, int32_t *i
     return n;
 }
 
+/* Eight vectors: column[k] = lane k of each. */
+static inline __attribute__((always_inline)) void vf_columns(const vf r[8], float (*column)[8])
+{
+    vf upper[VL], lower[VL];
+    UNROLL for (int i = 0; i < VL; i++) upper[i] = r[i], lower[i] = r[VL + i];
+    vf_transpose(upper);
+    vf_transpose(lower);
+    UNROLL for (int i = 0; i < VL; i++)
+    {
+        vf_store(column[i], upper[i]);
+        vf_store(column[i] + VL, lower[i]);
+    }
+}
+
 #endif
