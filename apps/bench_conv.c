@@ -7,9 +7,10 @@
 #include "apps/bench.h"
 #include "apps/commands.h"
 #include "core/lanes.h"
+#include "core/memory.h"
 #include "core/rng.h"
 
-enum { ALIGNMENT = 64, MOST_BLOCK = 4096 };
+enum { MOST_BLOCK = 4096 };
 
 /* The layers of small and of middle-sized networks; then 1x1, and stride 2. */
 static const char *const standard_shapes[] = {
@@ -123,10 +124,10 @@ static int work_make(struct work *k, const struct cr_conv *c, int block, struct 
         { &k->dy, y }, { &k->y, y },  { &k->dx, x },
         { &k->dw, w }, { &k->db, b }, { &k->scratch, cr_conv_scratch(c, k->s) },
     };
-    enum { PARTS = sizeof part / sizeof *part, LINE = ALIGNMENT / sizeof(float) };
+    enum { PARTS = sizeof part / sizeof *part, LINE = 64 / sizeof(float) };
     size_t total = 0, at = 0;
     for (int i = 0; i < PARTS; i++) total += (part[i].count + LINE - 1) / LINE * LINE;
-    k->memory = aligned_alloc(ALIGNMENT, total * sizeof(float));
+    k->memory = cr_memory(total * sizeof(float));
     if (!k->memory) return cr_fail(e, CR_E_NOMEM, "out of memory: a layer needs %zu MB", total * sizeof(float) >> 20);
     for (size_t i = 0; i < total; i += 4) {
         uint32_t word[4];

@@ -8,10 +8,11 @@
 
 #include "apps/bench.h"
 #include "apps/commands.h"
+#include "core/memory.h"
 #include "core/rng.h"
 #include "core/team.h"
 
-enum { ALIGNMENT = 64, MOST_SIDE = 65536 };
+enum { MOST_SIDE = 65536 };
 static const double repetition_seconds = 4e-3;
 
 /* Square ones, then what the convolutions and linear layers of small and middle-sized networks come to. */
@@ -75,11 +76,11 @@ static int product_make(struct product *p, const char *kind, size_t m, size_t n,
     *p = (struct product){ .kind = kind, .threads = threads };
     const size_t a = whole_lines(m * k), b = whole_lines(k * n), c = whole_lines(m * n);
     const size_t scratch = whole_lines(cr_gemm_scratch(&cr_kernels()->gemm, m, n, k));
-    p->memory = aligned_alloc(ALIGNMENT, (a + b + c) * sizeof(float));
+    p->memory = cr_memory((a + b + c) * sizeof(float));
     p->scratch = calloc((size_t)threads, sizeof *p->scratch);
     int enough = p->memory && p->scratch;
     for (int t = 0; enough && t < threads; t++) {
-        p->scratch[t] = aligned_alloc(ALIGNMENT, scratch * sizeof(float));
+        p->scratch[t] = cr_memory(scratch * sizeof(float));
         enough = p->scratch[t] != NULL;
     }
     if (!enough) return cr_fail(e, CR_E_NOMEM, "out of memory for a product of %zu x %zu x %zu", m, n, k);

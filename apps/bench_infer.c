@@ -9,6 +9,7 @@
 #include "apps/find.h"
 #include "apps/text.h"
 #include "core/eval.h"
+#include "core/memory.h"
 #include "core/team.h"
 #include "core/worker.h"
 
@@ -116,7 +117,7 @@ static int measure(struct subject *s, int threads, struct cr_log *log, struct cr
 {
     double speed[CR_BENCH_REPETITIONS];
     struct cr_rate single;
-    s->params = aligned_alloc(64, (s->net->params * sizeof(float) + 63) / 64 * 64);
+    s->params = cr_memory(s->net->params * sizeof(float));
     if (!s->params) return cr_fail(e, CR_E_NOMEM, "out of memory for the weights");
     cr_net_init(s->net, SEED, s->params);
     cr_normalization_of(&s->z, CR_NORMALIZE_STD, s->data, s->data->train.count, 0, 1);

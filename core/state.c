@@ -3,15 +3,16 @@
 #include <string.h>
 
 #include "core/checkpoint.h"
+#include "core/memory.h"
 #include "simd/sha256.h"
 
 int cr_state_alloc(struct cr_state *s, const struct cr_net *net, int with_momentum, struct cr_error *e)
 {
-    const size_t bytes = (net->params * sizeof(float) + 63) / 64 * 64;
+    const size_t bytes = net->params * sizeof(float);
     memset(s, 0, sizeof *s);
     s->best_top1 = -1;
-    s->params = aligned_alloc(64, bytes);
-    s->momentum = with_momentum ? aligned_alloc(64, bytes) : NULL;
+    s->params = cr_memory(bytes);
+    s->momentum = with_momentum ? cr_memory(bytes) : NULL;
     s->scale = calloc((size_t)net->tensors, sizeof *s->scale);
     if (!s->params || !s->scale || (with_momentum && !s->momentum)) {
         cr_state_free(s);

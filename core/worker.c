@@ -1,10 +1,10 @@
-#define _POSIX_C_SOURCE 200809L
 #include "core/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/lanes.h"
+#include "core/memory.h"
 #include "core/scale.h"
 
 /* A cursor over the arena. With base NULL it only measures: one description of the layout serves both. */
@@ -115,10 +115,11 @@ struct cr_worker *cr_worker_new(const struct cr_net *net, const struct cr_kernel
 {
     struct cr_worker *w = calloc(1, sizeof *w);
     struct cursor c = { 0 };
-    void *arena = NULL;
 
     const size_t size = cr_worker_size(net, k, block, use);
-    if (!w || posix_memalign(&arena, 64, size)) {
+    void *const arena = cr_memory(size);
+    if (!w || !arena) {
+        free(arena);
         free(w);
         return NULL;
     }

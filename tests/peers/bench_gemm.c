@@ -12,6 +12,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/memory.h"
+
 enum { REPETITIONS = 9, ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
 static const double repetition_seconds = 4e-3;
 
@@ -39,7 +41,7 @@ static int ascending(const void *a, const void *b)
 
 static float *noise(size_t n)
 {
-    float *const x = malloc(n * sizeof *x);
+    float *const x = cr_memory(n * sizeof *x);
     if (!x) exit(1);
     for (size_t i = 0; i < n; i++) x[i] = (float)rand() / (float)RAND_MAX - 0.5f;
     return x;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/memory.h"
+
 #if DNNL_VERSION_MAJOR != 2
 #error "written for oneDNN 2 (Debian 12)"
 #endif
@@ -45,12 +47,13 @@ static dnnl_stream_t stream;
 static dnnl_memory_t memory_for(const_dnnl_primitive_desc_t p, int argument)
 {
     const dnnl_memory_desc_t *const desc = dnnl_primitive_desc_query_md(p, dnnl_query_exec_arg_md, argument);
+    const size_t size = dnnl_memory_desc_get_size(desc);
+    float *const data = cr_memory(size);
     dnnl_memory_t m;
-    void *data;
-    must(dnnl_memory_create(&m, desc, engine, DNNL_MEMORY_ALLOCATE), "memory");
-    must(dnnl_memory_get_data_handle(m, &data), "memory");
-    for (size_t i = 0; i < dnnl_memory_desc_get_size(desc) / sizeof(float); i++)
-        ((float *)data)[i] = (float)rand() / (float)RAND_MAX - 0.5f;
+    if (!data) exit(1);
+    must(dnnl_memory_create(&m, desc, engine, data), "memory");
+    for (size_t i = 0; i < size / sizeof(float); i++)
+        data[i] = (float)rand() / (float)RAND_MAX - 0.5f;
     return m;
 }
 
@@ -83,7 +86,12 @@ static void measure(const char *shape, const char *pass, const char *algorithm, 
     printf("{\"shape\":\"%s\",\"pass\":\"%s\",\"algorithm\":\"%s\",\"gflops\":%.3f,\"wall\":%.3f}\n", shape, pass,
            algorithm, 1e-9 * own[REPETITIONS / 2], 1e-9 * wall[REPETITIONS / 2]);
     fflush(stdout);
-    for (int i = 0; i < arguments; i++) dnnl_memory_destroy(args[i].memory);
+    for (int i = 0; i < arguments; i++) {
+        void *data;
+        must(dnnl_memory_get_data_handle(args[i].memory, &data), "memory");
+        dnnl_memory_destroy(args[i].memory);
+        free(data);
+    }
     dnnl_primitive_destroy(primitive);
 }
 

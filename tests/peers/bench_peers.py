@@ -23,6 +23,7 @@ import time
 CORERING = os.environ.get("CORERING", "./corering")
 WORK = os.path.join(os.environ.get("OBJ", "obj"), "bench")
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
 CONV3 = os.path.join(HERE, "bench_conv3.net")
 SHAPES = ["16x32x32-16", "32x28x28-64", "64x14x14-128", "128x7x7-256", "256x14x14-256", "64x28x28-128-1x1",
           "64x28x28-128-s2"]
@@ -84,11 +85,12 @@ def have_torch():
 
 @functools.lru_cache(None)
 def built(name, source, package, *flags):
-    """A peer program, compiled; None where its library is not installed."""
+    """A peer program, compiled, with corering's memory; None where its library is not installed."""
     os.makedirs(WORK, exist_ok=True)
     program = os.path.join(WORK, name)
     compiler = os.environ.get("CC", "cc").split()
-    command = [*compiler, "-std=c11", "-O2", os.path.join(HERE, source), "-o", program, *flags]
+    command = [*compiler, "-std=c11", "-O2", "-I", ROOT, os.path.join(HERE, source),
+               os.path.join(ROOT, "core", "memory.c"), "-o", program, *flags]
     if subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0:
         return program
     missing(name.removeprefix("bench_"), package)
