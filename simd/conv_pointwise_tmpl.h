@@ -13,13 +13,6 @@ static int is_pointwise(const struct cr_conv *c, struct cr_samples s)
     return c->kh == 1 && c->kw == 1 && c->stride == 1 && c->pad == 0 && s.lanes % VL == 0;
 }
 
-/* n vectors of some channels, `plane` floats apart, from the v-th on. */
-static void gather(int channels, int n, const float *x, size_t plane, float *to)
-{
-    for (int k = 0; k < channels; k++, x += plane)
-        for (int v = 0; v < n; v++, to += VL) vf_store(to, vf_load(x + v * VL));
-}
-
 /* y[output][vector] = bias + sum over channels of x[channel][vector] * w. w: packed; bias may be NULL, for +0. */
 struct points {
     int channels, outputs, vectors;
@@ -27,28 +20,119 @@ struct points {
     float *y;
 };
 
-/* All outputs at some vectors, of which channels k lie in `window`. */
-static void run_window(const struct points *s, struct part k, struct part v, const float *window)
+/* Some outputs at some vectors side by side. Strides in floats. */
+struct point_tile {
+    int channels;
+    const float *x;             /* of the first channel */
+    size_t x_channel, y_channel;
+    const float *w, *bias;      /* bias: per output, or NULL for +0 */
+    float *y;
+    int go_on;                  /* y holds what earlier channels gave; bias is in it */
+    float *keep;                /* what is read is put down here, channels keep_channel apart; or NULL */
+    size_t keep_channel;
+    const float *ahead;         /* lines_ahead lines from here on, x_plane apart, are read before long */
+    size_t x_plane;
+    int lines_ahead;
+};
+
+static inline __attribute__((always_inline)) void point_tap(const int tc, const int tv, const float *x, const float *w,
+                                                            vf (*acc)[TILE_X])
 {
-    const size_t plane = (size_t)s->vectors * VL;
-    const int count = tile_count(s->outputs), widths = tiles(v.size, TILE_X);
-    const struct plane p = {
-        .lanes = VL, .channels = k.size, .taps_y = 1, .taps_x = 1,
-        .x_channel = (size_t)v.size * VL, .y_channel = plane, .go_on = k.begin > 0,
+    vf in[TILE_X];
+    UNROLL for (int v = 0; v < tv; v++) in[v] = vf_load(x + v * VL);
+    UNROLL for (int c = 0; c < tc; c++)
+    {
+        const vf wc = vf_set1(w[c]);
+        UNROLL for (int v = 0; v < tv; v++) acc[c][v] = vf_fma(in[v], wc, acc[c][v]);
+    }
+}
+
+/* Lines that memory is asked for beforehand, evenly: a processor that waits for a dozen of them can do nothing else. */
+static inline __attribute__((always_inline)) void point_body(const int tc, const int tv, const struct point_tile *t)
+{
+    const size_t x_channel = t->x_channel, y_channel = t->y_channel;
+    const float *x = t->x, *w = t->w;
+    vf acc[TILE_C][TILE_X];
+    int k = t->channels;
+    UNROLL for (int c = 0; c < tc; c++)
+    {
+        const vf start = t->bias ? vf_set1(t->bias[c]) : vf_zero();
+        UNROLL for (int v = 0; v < tv; v++)
+            acc[c][v] = t->go_on ? vf_load(t->y + (size_t)c * y_channel + v * VL) : start;
+    }
+    if (t->keep) {
+        const size_t keep_channel = t->keep_channel;
+        for (float *keep = t->keep; k > 0; k--, x += x_channel, w += tc, keep += keep_channel) {
+            UNROLL for (int v = 0; v < tv; v++) vf_store(keep + v * VL, vf_load(x + v * VL));
+            point_tap(tc, tv, x, w, acc);
+        }
+    }
+    const float *line = t->y;
+    for (int c = 0; c < tc && k >= tv; c++, line += y_channel)
+        for (int v = 0; v < tv; v++, k--, x += x_channel, w += tc) {
+            __builtin_prefetch(line + v * VL, 1);
+            point_tap(tc, tv, x, w, acc);
+        }
+    line = t->ahead;
+    for (int n = imin(t->lines_ahead, k / 2); n > 0; n--, line += t->x_plane) {
+        __builtin_prefetch(line, 0, 2);
+        for (int i = 0; i < 2; i++, k--, x += x_channel, w += tc) point_tap(tc, tv, x, w, acc);
+    }
+    for (; k > 0; k--, x += x_channel, w += tc) point_tap(tc, tv, x, w, acc);
+    float *y = t->y;
+    UNROLL for (int c = 0; c < tc; c++, y += y_channel)
+        UNROLL for (int v = 0; v < tv; v++) vf_store(y + v * VL, acc[c][v]);
+}
+
+/* The body with constant sizes, so that the tile lives in registers. */
+typedef void point_fn(const struct point_tile *t);
+#define POINT(TC, TV) static void point_##TC##_##TV(const struct point_tile *t) { point_body(TC, TV, t); }
+#if TILE_X >= 4
+#define POINTS(TC) POINT(TC, 1) POINT(TC, 2) POINT(TC, 3) POINT(TC, 4)
+#define POINT_ROW(TC) { point_##TC##_1, point_##TC##_2, point_##TC##_3, point_##TC##_4 }
+#else
+#define POINTS(TC) POINT(TC, 1) POINT(TC, 2)
+#define POINT_ROW(TC) { point_##TC##_1, point_##TC##_2 }
+#endif
+POINTS(1) POINTS(2) POINTS(3) POINTS(4) POINTS(5) POINTS(6)
+
+static point_fn *const point_of[TILE_C][TILE_X] = { /* [outputs - 1][vectors - 1] */
+    POINT_ROW(1), POINT_ROW(2), POINT_ROW(3), POINT_ROW(4), POINT_ROW(5), POINT_ROW(6),
+};
+
+/* Channels k at vectors v. */
+struct view {
+    struct part k, v;
+};
+
+/* All outputs from some channels at some vectors. The first tile of outputs gathers these vectors, for they come from
+ * far apart, into `window`, where the others find them side by side. next: what follows, empty if nothing does. */
+static void run_view(const struct points *s, struct view now, struct view next, float *window)
+{
+    enum { LINE = 16 };
+    const size_t plane = (size_t)s->vectors * VL, row = (size_t)now.v.size * VL;
+    const float *const x = s->x + (size_t)now.k.begin * plane + (size_t)(now.v.begin * VL);
+    const float *const ahead = s->x + (size_t)next.k.begin * plane + (size_t)(next.v.begin * VL);
+    const int count = tile_count(s->outputs), widths = tiles(now.v.size, TILE_X);
+    const int lines = imax(1, tiles(next.v.size * VL, LINE)), turns = tiles(count * widths, lines); /* of a channel */
+    struct point_tile t = {
+        .channels = now.k.size, .y_channel = plane, .x_plane = plane, .keep_channel = row, .go_on = now.k.begin > 0,
     };
-    struct tile t = { .ty = 1, .t0 = 0, .t1 = 1 };
     struct part o = part_of(s->outputs, count, 0);
-    for (int i = 0; i < count; i++, next_part(&o)) {
-        float *const y = s->y + (size_t)o.begin * plane + (size_t)(v.begin * VL);
-        t.w = s->w + (size_t)(o.begin * s->channels + k.begin * o.size);
+    for (int i = 0, turn = 0; i < count; i++, next_part(&o)) {
+        float *const y = s->y + (size_t)o.begin * plane + (size_t)(now.v.begin * VL);
+        t.w = s->w + (size_t)(o.begin * s->channels + now.k.begin * o.size);
         t.bias = s->bias ? s->bias + o.begin : NULL;
-        struct part n = part_of(v.size, widths, 0);
-        for (int j = 0; j < widths; j++, next_part(&n)) {
-            for (int q = 0; q < n.size; q++) {
-                t.x[q] = window + (n.begin + q) * VL;
-                t.y[q] = y + (n.begin + q) * VL;
-            }
-            tile_of[o.size - 1][n.size](&p, &t);
+        t.x_channel = i ? row : plane;
+        struct part n = part_of(now.v.size, widths, 0);
+        for (int j = 0; j < widths; j++, turn++, next_part(&n)) {
+            const struct part far = part_of(next.k.size, turns, turn / lines);
+            t.ahead = ahead + (size_t)far.begin * plane + turn % lines * LINE;
+            t.lines_ahead = far.size;
+            t.x = (i ? window : x) + n.begin * VL;
+            t.keep = i ? NULL : window + n.begin * VL;
+            t.y = y + n.begin * VL;
+            point_of[o.size - 1][n.size - 1](&t);
         }
     }
 }
@@ -56,18 +140,24 @@ static void run_window(const struct points *s, struct part k, struct part v, con
 static void run_points(const struct points *s, float *window)
 {
     enum {
-        NEAR = 8 * 1024, /* floats of what is gathered: a cache of 32 KB, most of one of 48 KB; */
+        NEAR = 8 * 1024, /* floats of a window: a cache of 32 KB, most of one of 48 KB; */
         RUN = 128        /* of a channel: what memory likes to give at a time */
     };
-    const size_t plane = (size_t)s->vectors * VL;
     const int blocks = tiles(s->channels, NEAR / (TILE_X * VL));
-    struct part k = part_of(s->channels, blocks, 0);
-    for (int block = 0; block < blocks; block++, next_part(&k)) {
-        const int span = imin(NEAR / k.size, RUN) / (TILE_X * VL) * TILE_X, windows = tiles(s->vectors, span);
-        struct part v = part_of(s->vectors, windows, 0);
-        for (int i = 0; i < windows; i++, next_part(&v)) {
-            gather(k.size, v.size, s->x + (size_t)k.begin * plane + (size_t)(v.begin * VL), plane, window);
-            run_window(s, k, v, window);
+    struct view now = { .k = part_of(s->channels, blocks, 0) };
+    for (int block = 0; block < blocks; block++) {
+        const int span = imin(NEAR / now.k.size, RUN) / (TILE_X * VL) * TILE_X, windows = tiles(s->vectors, span);
+        struct view next = now;
+        now.v = part_of(s->vectors, windows, 0);
+        for (int i = 0; i < windows; i++, now = next) {
+            next = now;
+            next_part(&next.v);
+            if (i + 1 == windows) {
+                next_part(&next.k);
+                next.v = part_of(s->vectors, windows, 0);
+                if (block + 1 == blocks) next.k.size = 0;
+            }
+            run_view(s, now, next, window);
         }
     }
 }
