@@ -131,7 +131,9 @@ static inline __attribute__((always_inline)) void tile_taps(const int tc, const 
             tile_three(tc, tv, 1, p, t, x, acc);
         else
             tile_three(tc, tv, 0, p, t, x, acc);
-    } else if (often && taps == 3)
+    } else if (often && taps == 2)
+        tile_walk(tc, tv, narrow, 2, p, t, x, acc);
+    else if (often && taps == 3)
         tile_walk(tc, tv, narrow, 3, p, t, x, acc);
     else if (often && taps == 5)
         tile_walk(tc, tv, narrow, 5, p, t, x, acc);
