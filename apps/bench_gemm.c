@@ -8,6 +8,7 @@
 
 #include "apps/bench.h"
 #include "apps/commands.h"
+#include "core/meet.h"
 #include "core/memory.h"
 #include "core/rng.h"
 #include "core/team.h"

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "apps/bench.h"
+#include "core/meet.h"
 #include "core/team.h"
 
 static const double repetition_seconds = 4e-3;

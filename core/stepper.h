@@ -11,6 +11,7 @@
 #define CR_CORE_STEPPER_H
 
 #include "core/checkpoint.h"
+#include "core/meet.h"
 #include "core/plan.h"
 #include "core/team.h"
 #include "core/worker.h"

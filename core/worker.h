@@ -8,10 +8,10 @@
 
 #include "core/data.h"
 #include "core/layer.h"
+#include "core/meet.h"
 #include "core/net.h"
 #include "core/profile.h"
 #include "core/share.h"
-#include "core/team.h"
 
 struct cr_worker {
     const struct cr_net *net;
