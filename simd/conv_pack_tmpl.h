@@ -120,8 +120,9 @@ static struct places places_of(const struct cr_conv *c, int t, int n, int i, int
 }
 
 /* n taps of a tile, of all outputs. */
-static inline __attribute__((always_inline)) void pack_taps(const int tc, int n, const struct cr_conv *c, const float *w,
-                                                            size_t step, struct places p, float *packed)
+static inline __attribute__((always_inline)) void pack_taps(const int tc, int n, const struct cr_conv *c,
+                                                            const float *w, size_t step, struct places p,
+                                                            float *packed)
 {
     float column[VL][8];
     for (int o = 0; o < c->out_c; o++, w += step) {

@@ -119,7 +119,8 @@ static inline __attribute__((always_inline)) void vf_transpose(vf r[VL])
 /* Eight vectors: column[k] = lane k of each. */
 static inline __attribute__((always_inline)) void vf_columns(const vf r[8], float (*column)[8])
 {
-    const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    const __m512i high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
     __m512 pair[8], four[8];
     UNROLL for (int i = 0; i < 8; i += 2)
     {

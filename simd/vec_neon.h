@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "simd/unroll.h"
+
 #define VL 4
 #define ISA(name) name##_neon
 typedef float32x4_t vf;
