@@ -154,7 +154,7 @@ static struct portion portion_of(const struct plane *p)
     const size_t taps = (size_t)imax(1, p->taps_y * p->taps_x), channels = (size_t)p->channels;
     const size_t window = (size_t)p->taps_y * ((TILE_X - 1) * p->x_step + (size_t)p->taps_x * VL); /* of a channel */
     const int narrow = TILE_X * VL < 4 * p->lanes;
-    const int slab = (narrow ? 24 : 96) * 1024; /* floats: 1/5 of a cache of 512 KB, 3/8 of one of 1 MB */
+    const int slab = (narrow ? 24 : 64) * 1024; /* floats: 1/5, and half of a cache of 512 KB */
     struct portion r = { .channels = p->channels, .lot = tile_count(p->outputs) };
     int lot = 1; /* at most; 0 counts as 1 */
     if (narrow) {
