@@ -39,11 +39,13 @@ static void print_way(FILE *out, const struct cr_net *net, int first, struct cr_
 void cr_print_kernels(FILE *out, const struct cr_net *net, long block)
 {
     const struct cr_samples s = { (int)block, cr_lanes(block), 0 };
-    const int two = cr_two_blocks(cr_kernels(), block);
+    const int blocks = cr_worker_at_once(net, cr_kernels(), (int)block);
     const int scalar = strcmp(cr_kernels()->isa, "ref") == 0;
     fprintf(out, "\nkernels      %s", scalar ? "scalar, " : "");
-    if (s.lanes > 1)
-        fprintf(out, "%d samples side by side%s", s.lanes, two ? ", of two blocks at once" : "");
+    if (blocks > 1)
+        fprintf(out, "%d samples side by side, of %d blocks at once", blocks * (int)block, blocks);
+    else if (s.lanes > 1)
+        fprintf(out, "%d samples side by side", s.lanes);
     else
         fprintf(out, "a sample at a time");
     for (int i = 0; !scalar && i < net->layers; i++) print_way(out, net, i, s);

@@ -110,7 +110,7 @@ static void forward(struct cr_worker *w, const float *params, const struct cr_no
 
 void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int training)
 {
-    w->samples = (struct cr_samples){ n, w->lanes, 0 };
+    w->samples = cr_worker_samples(w, n, 1);
     cr_worker_alone(w);
     forward(w, params, z, training);
 }
@@ -121,18 +121,24 @@ static void note_max(struct cr_worker *w, int tensor, uint32_t max, int before)
     if (before == 0 || max > w->max[tensor]) w->max[tensor] = max;
 }
 
-/* Round the gradient of some channels of one tensor, block by block, and add it while it is in cache. */
-static void collect(struct cr_worker *w, int tensor, struct cr_range r, const float *gradient, const int *shift)
+/* Round the gradient of some channels of one tensor and add it while it is in cache; before: as above. */
+static void collect_tensor(struct cr_worker *w, int tensor, struct cr_range r, const float *gradient, const int *shift,
+                           int before)
 {
     const struct cr_tensor *t = &w->net->tensor[tensor];
     const float scale = cr_scale_power(shift[tensor]);
     const size_t channel = t->count / (size_t)t->layer->out.c, from = (size_t)r.first * channel;
     uint32_t *const sum = w->lead->sum + t->at + from;
-    for (int h = 0; h <= w->samples.two; h++, gradient += t->count) {
-        const int before = w->blocks + h;
-        note_max(w, tensor, w->kernels->round((size_t)r.count * channel, gradient + from, scale, sum, before > 0),
-                 before);
-    }
+    note_max(w, tensor, w->kernels->round((size_t)r.count * channel, gradient + from, scale, sum, before > 0), before);
+}
+
+/* Those of a layer, of the h-th of blocks side by side, at a place of dw and db. */
+static void collect(struct cr_worker *w, const struct cr_layer *l, struct cr_range r, int place, int h,
+                    const int *shift)
+{
+    collect_tensor(w, l->tensor, r, w->dw + (size_t)place * l->weights, shift, w->blocks + h);
+    collect_tensor(w, l->tensor + 1, r, w->db + (size_t)place * l->biases, shift, w->blocks + h);
+    cr_profile_mark(w->profile, CR_SPAN_ROUND);
 }
 
 /* Backward of a layer that rounds its gradients itself. */
@@ -190,26 +196,30 @@ static struct descent backward(struct cr_worker *w, const float *params, const i
     p.db = w->db;
     p.out = part_of(w, way == CR_WHOLE ? CR_SHARED : way, roles ? cr_share_by_weight(w->share) : w->share, l->out.c);
     p.in = part_of(w, way, roles ? cr_share_by_input(w->share) : w->share, l->in.c);
-    if (rounded)
+    if (rounded) {
         backward_rounded(w, l, &p, shift);
-    else
-        (pool ? l->type->backward_pool : l->type->backward)(l, &p);
-    cr_profile_mark(w->profile, cr_span_backward(i));
-    if (l->weights && !rounded) {
-        collect(w, l->tensor, p.out, w->dw, shift);
-        collect(w, l->tensor + 1, p.out, w->db, shift);
-        cr_profile_mark(w->profile, CR_SPAN_ROUND);
+        cr_profile_mark(w->profile, cr_span_backward(i));
+        return dx;
     }
+    const int blocks = l->weights ? cr_blocks(w->samples) : 0;
+    for (int h = 0; h < blocks && l->type->weigh; h++) {
+        l->type->weigh(l, &p, h);
+        cr_profile_mark(w->profile, cr_span_backward(i));
+        collect(w, l, p.out, 0, h, shift);
+    }
+    (pool ? l->type->backward_pool : l->type->backward)(l, &p);
+    cr_profile_mark(w->profile, cr_span_backward(i));
+    for (int h = 0; h < blocks && !l->type->weigh; h++) collect(w, l, p.out, h, h, shift);
     return dx;
 }
 
-void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int two,
+void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int blocks,
                      const int *shift)
 {
     const struct cr_net *net = w->net;
     struct descent dy = { .at = w->gradient[0], .way = way_of(w, net->layers - 1) };
 
-    w->samples = two ? (struct cr_samples){ n, CR_TWO_LANES, 1 } : (struct cr_samples){ n, w->lanes, 0 };
+    w->samples = cr_worker_samples(w, n, blocks);
     forward(w, params, z, 1);
     if (w->share.part == 0) w->loss_sum += cr_loss_sum(w->loss, n);
     for (int i = net->layers - 1; i >= 0; i--) {
@@ -219,5 +229,5 @@ void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_n
         if (!l->weights && !wants_input_gradient(net, i)) break;
         dy = backward(w, params, shift, i, pool, dy);
     }
-    w->blocks += 1 + two;
+    w->blocks += blocks;
 }

@@ -8,9 +8,17 @@ int cr_lanes(long n)
     return n > 8 ? 16 : n > 2 ? 8 : 1;
 }
 
-int cr_two_blocks(const struct cr_kernels *k, long n)
+int cr_lanes_of_blocks(const struct cr_kernels *k, int blocks, long n)
 {
-    return k->two && n == CR_TWO_EACH && !chosen;
+    const long samples = blocks * n;
+    if (cr_lanes(n) == 1 && samples <= 8) return 0;
+    return samples > 8 ? k->side : 8;
+}
+
+int cr_blocks_at_once(const struct cr_kernels *k, long n)
+{
+    const int fits = n > 1 && (n & (n - 1)) == 0 && k->side / n > 1, blocks = fits ? (int)(k->side / n) : 1;
+    return !chosen && fits && cr_lanes_of_blocks(k, blocks, n) ? blocks : 1;
 }
 
 int cr_lanes_choose(long lanes, struct cr_error *e)

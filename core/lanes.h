@@ -9,8 +9,11 @@
 
 /* For blocks of at most n samples: what was chosen, else the arrangement that keeps the vectors full. */
 int cr_lanes(long n);
-/* Shall a thread take two blocks of at most n samples at once, where it has as many to do? */
-int cr_two_blocks(const struct cr_kernels *k, long n);
+/* How many blocks of at most n samples side by side fill the vectors; 1 if an arrangement was chosen, and for one sample
+ * alone, whose gradient by the weights of linear layers is rounded as it is made. */
+int cr_blocks_at_once(const struct cr_kernels *k, long n);
+/* How many samples lie side by side in no more than so many of them; 0 if the blocks are done sooner one by one. */
+int cr_lanes_of_blocks(const struct cr_kernels *k, int blocks, long n);
 /* Choose 1, 8 or 16 for every block, or 0: by its size. Not thread-safe; before the first worker of a run is made.
  * -CR_E_USAGE for another number. */
 int cr_lanes_choose(long lanes, struct cr_error *e);

@@ -64,6 +64,9 @@ struct cr_layer_type {
                                                        people; NULL = value by value, like all others */
     void (*forward)(const struct cr_layer *l, const struct cr_pass *p);
     void (*backward)(const struct cr_layer *l, const struct cr_pass *p); /* NULL: forward has done it (the loss) */
+    /* dw, db of the h-th of blocks side by side alone, at the first block's place; backward then leaves dx only. For
+     * layers whose many weights have little to do: they are rounded while they are near. NULL: backward leaves all. */
+    void (*weigh)(const struct cr_layer *l, const struct cr_pass *p, int h);
     /* Backward with the gradients of weights and biases rounded, not stored; for one sample alone. May be NULL. */
     void (*backward_rounded)(const struct cr_layer *l, const struct cr_pass *p, struct cr_rounding *r);
     /* The layer and the next one, a max-pool, in one go; y and dy are the pool's. NULL: never, like pools() == 0. */

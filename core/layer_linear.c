@@ -46,14 +46,15 @@ static void backward_input(const struct cr_layer *l, const struct cr_pass *p)
                                       (size_t)l->conv.in_c, p->dx + cr_channel_at(l->in, p, p->in.first));
 }
 
-static void backward(const struct cr_layer *l, const struct cr_pass *p)
+/* Seen from its first lane, a block among others is one alone. */
+static void weigh(const struct cr_layer *l, const struct cr_pass *p, int h)
 {
-    const size_t in = (size_t)l->conv.in_c, first = (size_t)p->out.first;
-    if (p->out.count)
-        p->kernels->linear.backward_weight(l->conv.in_c, p->out.count, p->samples, p->x,
-                                           p->dy + cr_channel_at(l->out, p, p->out.first), p->dw + first * in,
-                                           p->db + first, p->scratch);
-    backward_input(l, p);
+    const struct cr_samples s = { cr_block_samples(p->samples, h), p->samples.lanes, 0 };
+    const size_t in = (size_t)l->conv.in_c, first = (size_t)p->out.first, lane = (size_t)(h * p->samples.each);
+    if (!p->out.count) return;
+    p->kernels->linear.backward_weight(l->conv.in_c, p->out.count, s, p->x + lane,
+                                       p->dy + cr_channel_at(l->out, p, p->out.first) + lane, p->dw + first * in,
+                                       p->db + first, p->scratch);
 }
 
 /* One sample's gradient is an outer product, and that of the bias is dy. */
@@ -84,6 +85,7 @@ const struct cr_layer_type cr_layer_linear = {
     .scratch = scratch,
     .alone = alone,
     .forward = forward,
-    .backward = backward,
+    .backward = backward_input,
+    .weigh = weigh,
     .backward_rounded = backward_rounded,
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/lanes.h"
 #include "core/scale.h"
 #include "core/schedule.h"
 
@@ -120,8 +121,18 @@ static void share_block(struct cr_stepper *s, int t, struct cr_round *r, const s
     cr_worker_join(w, s->worker[lead], share,
                    (struct cr_meeting){ s->mark + lead, share.part, share.parts, s->barrier.spins, since });
     const int n = cr_stepper_gather(s, w, &r->step, order, b, b + 1);
-    cr_worker_train(w, s->state->params, &s->state->normalization, n, 0, r->shift);
+    cr_worker_train(w, s->state->params, &s->state->normalization, n, 1, r->shift);
     if (t == lead) s->tally[t] = (struct cr_tally){ .samples = n, .blocks = 1, .block_numbers = b };
+}
+
+/* How many of the blocks b..end-1 are done at once: all but the last must be full. */
+static int blocks_together(const struct cr_stepper *s, const struct cr_step_plan *step, long b, long end)
+{
+    const int most = s->worker[0]->at_once;
+    const size_t full = (size_t)s->plan->block;
+    int k = 1;
+    while (k < most && b + k < end && cr_plan_block(step, b + k) - cr_plan_block(step, b + k - 1) == full) k++;
+    return k > 1 && cr_lanes_of_blocks(s->kernels, k, s->plan->block) ? k : 1;
 }
 
 /* Take this rank's blocks until none is left, or none is needed any more. */
@@ -135,14 +146,14 @@ static void take_blocks(struct cr_stepper *s, int t, struct cr_round *r, const s
         const long end = b + r->at_once < r->end_block ? b + r->at_once : r->end_block;
         if (b >= end) break;
         if (w->blocks == 0) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
-        for (int two; b < end; b += 1 + two) {
-            two = end - b == 2 && cr_plan_block(&r->step, b + 1) - cr_plan_block(&r->step, b) == CR_TWO_EACH;
-            const int n = cr_stepper_gather(s, w, &r->step, order, b, b + 1 + two);
+        for (int k; b < end; b += k) {
+            k = blocks_together(s, &r->step, b, end);
+            const int n = cr_stepper_gather(s, w, &r->step, order, b, b + k);
             fetch_next(s, &r->step, order);
-            cr_worker_train(w, s->state->params, &s->state->normalization, n, two, r->shift);
+            cr_worker_train(w, s->state->params, &s->state->normalization, n, k, r->shift);
             tally.samples += n;
-            tally.blocks += 1 + two;
-            tally.block_numbers += two ? 2 * b + 1 : b;
+            tally.blocks += k;
+            tally.block_numbers += k * b + k * (k - 1) / 2;
         }
     }
     s->tally[t] = tally;
@@ -306,7 +317,7 @@ int cr_stepper_parts(const struct cr_stepper *s, long blocks, int threads)
     return parts < s->most_parts ? parts : s->most_parts;
 }
 
-/* Blocks from `first` on are there to be done: two at once, unless all threads have no more than one to do; by several
+/* Blocks from `first` on are there to be done: some at once, but no more than leave every thread its share; by several
  * threads each, where there are threads enough. */
 static void begin_round(struct cr_stepper *s, struct cr_round *r, long first)
 {
@@ -314,7 +325,8 @@ static void begin_round(struct cr_stepper *s, struct cr_round *r, long first)
     r->parts = cr_stepper_parts(s, blocks, s->barrier.threads);
     r->first_block = first;
     r->number = ++s->rounds;
-    r->at_once = s->worker[0]->two && blocks > s->barrier.threads ? 2 : 1;
+    const long share = (blocks + s->barrier.threads - 1) / s->barrier.threads;
+    r->at_once = share < 1 ? 1 : share < s->worker[0]->at_once ? (int)share : s->worker[0]->at_once;
     atomic_store_explicit(&r->busy_count, 0, memory_order_relaxed);
     atomic_store_explicit(&r->next_block, first, memory_order_relaxed);
 }

@@ -20,16 +20,31 @@ static void *take(struct cursor *c, size_t count, size_t size)
     return p;
 }
 
-/* The most samples this worker has in work at once. */
-static struct cr_samples most_samples(const struct cr_worker *w)
+/* Floats of dw that a layer leaves. */
+static size_t stored(const struct cr_layer *l, int blocks)
 {
-    return w->two ? (struct cr_samples){ 2 * w->block, CR_TWO_LANES, 1 } : (struct cr_samples){ w->block, w->lanes, 0 };
+    return l->weights * (size_t)(l->type->weigh ? 1 : blocks);
+}
+
+int cr_worker_at_once(const struct cr_net *net, const struct cr_kernels *k, int block)
+{
+    enum { ROOM = 16 * 1024 * 1024 }; /* floats, for their gradients */
+    int blocks = cr_blocks_at_once(k, block);
+    for (int i = 0; i < net->layers; i++)
+        while (blocks > 2 && stored(&net->layer[i], blocks) > ROOM) blocks /= 2;
+    return blocks;
+}
+
+struct cr_samples cr_worker_samples(const struct cr_worker *w, int n, int blocks)
+{
+    if (blocks == 1) return (struct cr_samples){ n, w->lanes, 0 };
+    return (struct cr_samples){ n, cr_lanes_of_blocks(w->kernels, blocks, w->block), w->block };
 }
 
 static void lay_out(struct cursor *c, struct cr_worker *w, enum cr_worker_use use)
 {
     const struct cr_net *net = w->net;
-    const struct cr_samples s = most_samples(w);
+    const struct cr_samples s = cr_worker_samples(w, w->at_once * w->block, w->at_once);
     const size_t side = (size_t)cr_groups(s) * (size_t)s.lanes;
     size_t widest = 0, scratch = 0, weights = 0, biases = 0;
 
@@ -38,7 +53,7 @@ static void lay_out(struct cursor *c, struct cr_worker *w, enum cr_worker_use us
         const size_t need = l->type->scratch ? l->type->scratch(l, s) : 0;
         if (cr_shape_size(l->in) > widest) widest = cr_shape_size(l->in);
         if (need > scratch) scratch = need;
-        if (l->weights > weights) weights = l->weights;
+        if (stored(l, w->at_once) > weights) weights = stored(l, w->at_once);
         if (l->biases > biases) biases = l->biases;
     }
     w->image = take(c, (size_t)s.n, sizeof *w->image);
@@ -55,8 +70,8 @@ static void lay_out(struct cursor *c, struct cr_worker *w, enum cr_worker_use us
     w->scratch = take(c, scratch, sizeof *w->scratch);
     if (use == CR_WORKER_EVALUATES) return;
     for (int i = 0; i < 2; i++) w->gradient[i] = take(c, side * widest, sizeof *w->gradient[i]);
-    w->dw = take(c, weights * (size_t)(1 + s.two), sizeof *w->dw);
-    w->db = take(c, biases * (size_t)(1 + s.two), sizeof *w->db);
+    w->dw = take(c, weights, sizeof *w->dw);
+    w->db = take(c, biases * (size_t)w->at_once, sizeof *w->db);
     w->sum = take(c, net->params, sizeof *w->sum);
     w->max = take(c, (size_t)net->tensors, sizeof *w->max);
     if (w->block == 1) w->outer = take(c, (size_t)net->tensors, sizeof *w->outer);
@@ -77,7 +92,8 @@ static struct cr_worker worker_for(const struct cr_net *net, const struct cr_ker
 {
     return (struct cr_worker){
         .net = net, .kernels = k, .block = block, .lanes = cr_lanes(block),
-        .two = use != CR_WORKER_EVALUATES && cr_two_blocks(k, block), .share = { 0, 1 },
+        .at_once = use == CR_WORKER_EVALUATES ? 1 : cr_worker_at_once(net, k, block),
+        .share = { 0, 1 },
     };
 }
 

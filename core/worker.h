@@ -18,7 +18,7 @@ struct cr_worker {
     const struct cr_kernels *kernels;
     void *arena;             /* owns everything below */
     int block, lanes;
-    int two;                 /* takes two full blocks at once, if asked to */
+    int at_once;             /* takes so many blocks at once, if asked to */
     int apart;               /* no two layers in one go: every activation can be looked at */
     int factors;             /* a step is one block of one sample, and its outer products wait in `outer` */
     struct cr_worker *lead;  /* of those who share a block, the first, whose activations, gradients and sums all work
@@ -27,7 +27,7 @@ struct cr_worker {
     struct cr_meeting meeting; /* with the others */
     char *way;               /* (layers) enum cr_sharing */
     struct cr_samples samples; /* of the block in work */
-    const uint8_t **image;   /* (block), of two (2, block) */
+    const uint8_t **image;   /* (blocks at once, block) */
     uint8_t *label;          /* the same */
     float *loss;             /* the same */
     float **act;             /* (layers + 1): the input, then each layer's output (of a layer that takes the pool behind
@@ -76,10 +76,14 @@ int64_t cr_loss_sum(const float *loss, int n);
  * w->gradient[0]. */
 void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n,
                        int training);
-/* Forward, backward, round and add to w->sum under 2^shift[tensor], collect maxima and losses. two: the n samples are
- * a block of 8 and another of n - 8; only if w->two. With others, all call it with the same n, the sums are in those of
- * the lead, each has maxima of its own, and the lead has the losses. */
-void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int two,
+/* How many blocks a worker takes at once, if asked to. */
+int cr_worker_at_once(const struct cr_net *net, const struct cr_kernels *k, int block);
+/* How n samples lie in memory, those of so many blocks. */
+struct cr_samples cr_worker_samples(const struct cr_worker *w, int n, int blocks);
+/* Forward, backward, round and add to w->sum under 2^shift[tensor], collect maxima and losses. The n samples are
+ * those of `blocks` blocks, at most w->at_once, all of w->block samples but perhaps the last. With others, all call it
+ * with the same n, the sums are in those of the lead, each has maxima of its own, and the lead has the losses. */
+void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int blocks,
                      const int *shift);
 
 #endif

@@ -126,7 +126,7 @@ static void select_bias(int channels, size_t positions, struct cr_samples s, con
         for (int g = 0; g < cr_groups(s); g++)
             bias_rows(n, positions, dy + (size_t)(g * channels) * positions * VL, positions * VL,
                       &lane[0][g * VL % 16], g * VL >= 16);
-        for (int h = 0; h <= s.two; h++) block_trees(lane, n, s, h, db + h * channels + o);
+        for (int h = 0; h < cr_blocks(s); h++) block_trees(lane, n, s, h, db + h * channels + o);
     }
 }
 
@@ -166,7 +166,7 @@ static void select_backward_weight(const struct cr_conv *c, struct cr_samples s,
                     run(&f, xr, (struct halves){ h.dy + plane * f.dy_channel, h.right + plane * cells },
                         &lane[0][g * VL % 16], g * VL >= 16);
                 }
-                for (int b = 0; b <= s.two; b++) {
+                for (int b = 0; b < cr_blocks(s); b++) {
                     const int channel = b * c->out_c + o;
                     block_trees(lane, to * taps, s, b, sum);
                     for (int a = 0; a < to; a++)

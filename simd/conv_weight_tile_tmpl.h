@@ -161,22 +161,22 @@ static weight_fn *const weight_of[TILE_O][TILE_T][TILE_T] = { /* [channels of dy
     WEIGHT_KINDS(1), WEIGHT_KINDS(2), WEIGHT_KINDS(3), WEIGHT_KINDS(4),
 };
 
-/* sum[e] = the fixed tree over lane[e], for n elements; half: lanes 8..15 are absent (+0) and not read. There is room
- * for a whole last four. */
-static void trees(float (*lane)[16], int n, int half, float *sum)
+/* sum[e] = the fixed tree over lane[e], for n elements; of the lanes only the first few are there, the others +0 and
+ * not read. There is room for a whole last four. */
+static void trees(float (*lane)[16], int n, int lanes, float *sum)
 {
     float four[4];
     int e = 0;
-    for (; e + 4 <= n; e += 4) tree_four((const float(*)[16])(lane + e), half, sum + e);
+    for (; e + 4 <= n; e += 4) tree_four((const float(*)[16])(lane + e), lanes, sum + e);
     if (e == n) return;
-    tree_four((const float(*)[16])(lane + e), half, four);
+    tree_four((const float(*)[16])(lane + e), lanes, four);
     for (int i = 0; e + i < n; i++) sum[e + i] = four[i];
 }
 
-/* The same for the h-th block of samples that are two, else for the only one. */
+/* The same for the h-th of blocks side by side, else for the only one. */
 static void block_trees(float (*lane)[16], int n, struct cr_samples s, int h, float *sum)
 {
-    trees((float(*)[16])(void *)&lane[0][8 * h], n, s.two || s.n <= 8, sum);
+    trees((float(*)[16])(void *)&lane[0][h * s.each], n, s.each ? s.each : s.n <= 8 ? 8 : 16, sum);
 }
 
 /* The gradient by bias: carry chains on over `positions` of some channels. lane: (channel, 16). */

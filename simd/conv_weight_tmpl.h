@@ -110,7 +110,7 @@ static void put_weights(const struct weighing *m, struct part o, struct part k, 
     const struct cr_conv *c = m->c;
     const int area = c->kh * c->kw, taps = c->in_c * area;
     float sum[TILE_O * TILE_T];
-    for (int h = 0; h <= m->s.two; h++) {
+    for (int h = 0; h < cr_blocks(m->s); h++) {
         float *const to = dw + (size_t)((h * c->out_c + o.begin) * taps + k.begin * area + ky * c->kw + kx);
         /* Rows of dw are far apart, and too many for the processor to foresee. */
         for (int a = 0; a < o.size; a++) __builtin_prefetch(to + a * taps + 32, 1);
@@ -216,7 +216,7 @@ static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, co
             }
         }
     }
-    for (int h = 0; h <= m->s.two && with_bias; h++)
+    for (int h = 0; h < cr_blocks(m->s) && with_bias; h++)
         block_trees((float(*)[16])(void *)bias, lot->outputs, m->s, h, db + h * c->out_c + lot->o.begin);
 }
 

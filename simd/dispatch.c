@@ -33,13 +33,14 @@ void cr_kernels_fill(struct cr_kernels *t, unsigned flags)
     if (flags & CR_CPU_AVX2) {
         *t = TABLE("avx2", avx2);
         t->conv_product = cr_conv_product_avx2;
+        t->side = 8;
     }
 #endif
 #if CR_HAVE_AVX512
     if (flags & CR_CPU_AVX512) {
         *t = TABLE("avx512", avx512);
         t->conv_product = cr_conv_product_half_avx512;
-        t->two = 1;
+        t->side = 16;
         if (!(flags & CR_CPU_SELECTS)) t->conv_pool = cr_conv_pool_wide_avx512;
     }
 #endif
@@ -47,6 +48,7 @@ void cr_kernels_fill(struct cr_kernels *t, unsigned flags)
     if (flags & CR_CPU_NEON) {
         *t = TABLE("neon", neon);
         t->conv_product = cr_conv_product_neon;
+        t->side = 8;
     }
 #endif
 }

@@ -23,17 +23,18 @@
 /* Names this arithmetic: any change of bits raises it. Stands in checkpoints, events and golden tables. */
 enum { CR_NUMERICS = 1 };
 
-/* How many samples a block holds and how they lie. two: they are two blocks side by side, of CR_TWO_EACH samples and of
- * what is left of n, at least one. Then gradients by weight and by bias come out twice, dw (2, ...), db (2, ...); all
- * else knows samples only. Where the table has `two`. */
-enum { CR_TWO_EACH = 8, CR_TWO_LANES = 16 };
+/* How many samples a block holds and how they lie. each: 0, or they are several blocks side by side, each with so many
+ * lanes (1, 2, 4 or 8) and samples, the last with what is left of n <= lanes. Then a convolution's gradients by weight
+ * and by bias come out for each, dw (blocks, ...), db (blocks, ...); a linear layer's are asked for one by one; all else
+ * knows samples only. Where `side` of the table is not 0. */
 struct cr_samples {
-    int n, lanes, two;
+    int n, lanes, each;
 };
+static inline int cr_blocks(struct cr_samples s) { return s.each ? (s.n + s.each - 1) / s.each : 1; }
 /* The h-th of these blocks: how many samples. */
 static inline int cr_block_samples(struct cr_samples s, int h)
 {
-    return !s.two ? s.n : h ? s.n - CR_TWO_EACH : CR_TWO_EACH;
+    return h + 1 < cr_blocks(s) ? s.each : s.n - h * s.each;
 }
 static inline int cr_groups(struct cr_samples s) { return (s.n + s.lanes - 1) / s.lanes; }
 
@@ -197,7 +198,7 @@ struct cr_peak_kernels {
 
 struct cr_kernels {
     const char *isa;
-    int two; /* blocks of 8 samples fill half a vector of these only: two at once are faster */
+    int side; /* lanes that blocks of fewer samples share; 0 if they never do */
     struct cr_gemm_kernels gemm; /* simd/gemm.h */
     struct cr_conv_kernels conv;
     struct cr_conv_kernels conv_product; /* lanes 1 alone, always as products: what `conv` takes where it pays */

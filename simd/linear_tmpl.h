@@ -156,11 +156,11 @@ static size_t transpose(int in, struct cr_samples s, const float *x, float *xt)
     return step;
 }
 
-/* Of one block, n samples of those in s. xt: its rows of the copy, `step` floats apart. */
-static void weigh_block(int in, int out, struct cr_samples s, int n, const float *xt, size_t step, const float *dy,
-                        float *dw, float *db)
+static void backward_weight(int in, int out, struct cr_samples s, const float *x, const float *dy, float *dw, float *db,
+                            float *xt)
 {
-    const int vectors = (int)(step / VL);
+    const size_t step = transpose(in, s, x, xt);
+    const int vectors = (int)(step / VL), n = s.n;
 
     for (int o = 0; o < out; o += TILE_O) {
         const float *const dyo = dy + (size_t)o * (size_t)s.lanes;
@@ -183,15 +183,6 @@ static void weigh_block(int in, int out, struct cr_samples s, int n, const float
             for (int k = 0; k < s.lanes && k < left; k++) sum += from[k];
         db[o] = sum;
     }
-}
-
-static void backward_weight(int in, int out, struct cr_samples s, const float *x, const float *dy, float *dw, float *db,
-                            float *scratch)
-{
-    const size_t step = transpose(in, s, x, scratch);
-    for (int h = 0; h <= s.two; h++) /* the second block is on the lanes from 8 on */
-        weigh_block(in, out, s, cr_block_samples(s, h), scratch + (size_t)(8 * h) * step, step, dy + 8 * h,
-                    dw + (size_t)(h * in) * (size_t)out, db + h * out);
 }
 
 const struct cr_linear_kernels LINEAR_NAME = { forward, backward_input, backward_weight };

@@ -4,9 +4,15 @@
 
 #include <immintrin.h>
 
-/* Lanes (i, i+8) and then (i, i+4) of one element; without lanes 8..15 when `half`. */
-static inline __m128 tree_to_four(const float *lane, int half)
+/* Lanes (i, i+8) and then (i, i+4) of one element, of which `lanes` are there: 16, 8, 4, 2 or 1. */
+static inline __m128 tree_to_four(const float *lane, int lanes)
 {
+    if (lanes <= 4) {
+        const __m128d low = lanes == 2 ? _mm_load_sd((const double *)(const void *)lane) : _mm_setzero_pd();
+        const __m128 few = lanes == 4 ? _mm_loadu_ps(lane) : lanes == 2 ? _mm_castpd_ps(low) : _mm_load_ss(lane);
+        return _mm_add_ps(few, _mm_setzero_ps());
+    }
+    const int half = lanes == 8;
     const __m256 low = _mm256_loadu_ps(lane), eight = half ? low : _mm256_add_ps(low, _mm256_loadu_ps(lane + 8));
     return _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
 }
@@ -17,11 +23,11 @@ static inline __m128 tree_to_two(__m128 a, __m128 b)
     return _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
 }
 
-/* sum[e] = tree of lane[e][0..15] for 4 elements; half: lanes 8..15 are absent (+0) and not read. */
-static inline void tree_four(const float (*lane)[16], int half, float sum[4])
+/* sum[e] = tree of lane[e][0..15] for 4 elements; but for the first `lanes` they are absent (+0) and not read. */
+static inline void tree_four(const float (*lane)[16], int lanes, float sum[4])
 {
-    const __m128 ab = tree_to_two(tree_to_four(lane[0], half), tree_to_four(lane[1], half));
-    const __m128 cd = tree_to_two(tree_to_four(lane[2], half), tree_to_four(lane[3], half));
+    const __m128 ab = tree_to_two(tree_to_four(lane[0], lanes), tree_to_four(lane[1], lanes));
+    const __m128 cd = tree_to_two(tree_to_four(lane[2], lanes), tree_to_four(lane[3], lanes));
     _mm_storeu_ps(sum, _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd)));
 }
 

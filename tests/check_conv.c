@@ -8,7 +8,7 @@
 #include "simd/kernels.h"
 #include "tests/bitwise.h"
 #include "tests/suites.h"
-#include "tests/two_blocks.h"
+#include "tests/blocks.h"
 #include "tests/values.h"
 
 static const struct cr_conv conv_shape[] = {
@@ -61,7 +61,7 @@ static void conv_case(const char *isa, const struct cr_conv_kernels *k, const st
                       const struct cr_conv *c, struct cr_samples s, int one_of)
 {
     const int in = c->in_c * c->in_h * c->in_w, out = c->out_c * c->out_h * c->out_w;
-    const size_t blocks = s.two ? 2 : 1;
+    const size_t blocks = (size_t)cr_blocks(s);
     const size_t weights = (size_t)(c->out_c * c->in_c * c->kh * c->kw), biases = (size_t)c->out_c;
     struct values v = { 0 };
     const struct array x = array_random(block_size(s, in), &v), w = array_random(weights, &v);
@@ -100,7 +100,7 @@ START_TEST(conv)
     FOR_EACH_ISA(isa, k, ref)
         for (int a = 0; a < ARRANGEMENTS; a++) {
             const int most = arrangement[a].lanes == 1 ? 16 : 1; /* side by side, nothing is left out for a zero */
-            for (int one_of = 1; one_of <= most && arrangement[a].two <= k.two; one_of *= 4)
+            for (int one_of = 1; one_of <= most && can_do(&k, arrangement[a]); one_of *= 4)
                 conv_case(*isa, &k.conv, &ref.conv, conv_shape + _i, arrangement[a], one_of);
             if (most > 1) conv_case(*isa, &k.conv_product, &ref.conv, conv_shape + _i, arrangement[a], 1);
         }
@@ -159,7 +159,7 @@ static void conv_pool_case(const char *isa, const struct cr_kernels *k, const st
     const struct cr_conv pool = { c->out_c, c->out_h, c->out_w, c->out_c, c->out_h / 2, c->out_w / 2, 2, 2, 2, 0 };
     const int in = c->in_c * c->in_h * c->in_w, out = c->out_c * c->out_h * c->out_w;
     const int pooled = c->out_c * pool.out_h * pool.out_w;
-    const size_t blocks = s.two ? 2 : 1;
+    const size_t blocks = (size_t)cr_blocks(s);
     const size_t weights = (size_t)(c->out_c * c->in_c * c->kh * c->kw), biases = (size_t)c->out_c;
     struct values v = { 0 };
     const struct array x = array_random(block_size(s, in), &v), w = array_random(weights, &v);
@@ -187,7 +187,7 @@ static void conv_pool_case(const char *isa, const struct cr_kernels *k, const st
     check_block(isa, "conv+pool dx", &dx[0], &dx[1], s, in, ZERO);
     check_same(isa, "conv+pool dw", dw[0].at, dw[1].at, blocks * weights);
     check_same(isa, "conv+pool db", db[0].at, db[1].at, blocks * biases);
-    if (cr_groups(s) == 1 && !s.two)
+    if (cr_groups(s) == 1 && !s.each)
         conv_pool_part_case(isa, k, c, s, x.at, dy.at, w.at, b.at,
                             (const struct array[4]){ y[1], dx[1], dw[1], db[1] }, scratch);
 
@@ -213,7 +213,7 @@ START_TEST(conv_pool)
             cr_kernels_fill(&k, i % 2 ? other : flags);
             const int fits = k.conv_pool.fits(c, arrangement[a]);
             ck_assert_msg(fits || _i > 0 || arrangement[a].lanes == 1 || !strcmp(*isa, "ref"), "%s never pools", *isa);
-            if (fits && arrangement[a].two <= k.two) conv_pool_case(*isa, &k, &ref, c, arrangement[a]);
+            if (fits && can_do(&k, arrangement[a])) conv_pool_case(*isa, &k, &ref, c, arrangement[a]);
         }
 }
 END_TEST

@@ -253,7 +253,7 @@ static void worker_gradient(const struct trial *t, const struct cr_net *net, con
             w->label[s] = t->label[s];
         }
         w->blocks = 0;
-        cr_worker_train(w, t->params, &t->z, t->samples, 0, shift);
+        cr_worker_train(w, t->params, &t->z, t->samples, 1, shift);
         for (int i = 0; i < net->tensors && pass == 0; i++)
             shift[i] = cr_scale_shift(cr_scale_raise(CR_SCALE_UNSET, w->max[i]), 0);
     }

@@ -8,7 +8,7 @@
 #include "simd/kernels.h"
 #include "tests/bitwise.h"
 #include "tests/suites.h"
-#include "tests/two_blocks.h"
+#include "tests/blocks.h"
 #include "tests/values.h"
 
 static const struct {
@@ -34,7 +34,7 @@ static void linear_part_case(const char *isa, const struct cr_linear_kernels *k,
 static void linear_case(const char *isa, const struct cr_linear_kernels *k, const struct cr_linear_kernels *ref,
                         int in, int out, struct cr_samples s)
 {
-    const size_t weights = (size_t)(in * out), biases = (size_t)out, blocks = s.two ? 2 : 1;
+    const size_t weights = (size_t)(in * out), biases = (size_t)out, blocks = (size_t)cr_blocks(s);
     struct values v = { 0 };
     const struct array x = array_random(block_size(s, in), &v), w = array_random(weights, &v);
     const struct array b = array_random(biases, &v), dy = random_gradient(s, out, &v);
@@ -70,7 +70,7 @@ START_TEST(linear)
 {
     FOR_EACH_ISA(isa, k, ref)
         for (int a = 0; a < ARRANGEMENTS; a++)
-            if (arrangement[a].two <= k.two)
+            if (can_do(&k, arrangement[a]))
                 linear_case(*isa, &k.linear, &ref.linear, linear_shape[_i].in, linear_shape[_i].out, arrangement[a]);
 }
 END_TEST
