@@ -175,7 +175,7 @@ static int evaluate(struct tested *t, const struct test_args *a, struct cr_log *
     const size_t classes = (size_t)t->net->classes;
     if (a->verbose && !a->json) {
         printf("machine      %s", cr_kernels()->isa);
-        cr_print_kernels(stdout, t->net, CR_EVAL_BLOCK);
+        cr_print_kernels(stdout, t->net, CR_EVAL_BLOCK, CR_WORKER_EVALUATES);
         printf("\n\n");
     }
     t->confusion = calloc(classes * classes, sizeof *t->confusion);

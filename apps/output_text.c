@@ -51,7 +51,8 @@ static void start(void *user, const struct cr_event_start *s)
     else
         fprintf(t->out, "machine      %d thread%s, %s", s->threads, s->threads == 1 ? "" : "s", s->isa);
     if (s->threads_per_block > 1) fprintf(t->out, ", %d to a block", s->threads_per_block);
-    if (t->verbose) cr_print_kernels(t->out, s->net, s->block);
+    const enum cr_worker_use use = s->threads_per_block > 1 ? CR_WORKER_SHARES : CR_WORKER_TRAINS;
+    if (t->verbose) cr_print_kernels(t->out, s->net, s->block, use);
     if (!o->no_checkpoint) fprintf(t->out, "\ncheckpoints  %s", o->checkpoint);
     if (s->resumed_from)
         fprintf(t->out, "\ngoing on     from %s, step %s", s->resumed_from, cr_grouped(s->start_step, number));

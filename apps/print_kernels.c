@@ -36,10 +36,10 @@ static void print_way(FILE *out, const struct cr_net *net, int first, struct cr_
     fprintf(out, " %s", way);
 }
 
-void cr_print_kernels(FILE *out, const struct cr_net *net, long block)
+void cr_print_kernels(FILE *out, const struct cr_net *net, long block, enum cr_worker_use use)
 {
-    const struct cr_samples s = { (int)block, cr_lanes(block), 0 };
-    const int blocks = cr_worker_at_once(net, cr_kernels(), (int)block);
+    const struct cr_samples s = { (int)block, cr_worker_lanes(net, cr_kernels(), (int)block, use), 0 };
+    const int blocks = cr_worker_at_once(net, cr_kernels(), (int)block, use);
     const int scalar = strcmp(cr_kernels()->isa, "ref") == 0;
     fprintf(out, "\nkernels      %s", scalar ? "scalar, " : "");
     if (blocks > 1)

@@ -5,9 +5,10 @@
 #include <stdio.h>
 
 #include "core/net.h"
+#include "core/worker.h"
 
 /* On a new line, which is not ended: how the kernels of this process go through blocks of `block` samples, layer by
- * layer where they differ. */
-void cr_print_kernels(FILE *out, const struct cr_net *net, long block);
+ * layer where they differ, on a worker for that use. */
+void cr_print_kernels(FILE *out, const struct cr_net *net, long block, enum cr_worker_use use);
 
 #endif

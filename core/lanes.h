@@ -4,16 +4,24 @@
 #ifndef CR_CORE_LANES_H
 #define CR_CORE_LANES_H
 
+#include "core/net.h"
 #include "simd/error.h"
 #include "simd/kernels.h"
 
 /* For blocks of at most n samples: what was chosen, else the arrangement that keeps the vectors full. */
 int cr_lanes(long n);
-/* How many blocks of at most n samples side by side fill the vectors; 1 if an arrangement was chosen, and for one sample
- * alone, whose gradient by the weights of linear layers is rounded as it is made. */
+/* The same for a network. Where there are convolutions, few samples are sooner done one at a time. */
+int cr_lanes_of(const struct cr_net *net, long n);
+/* In training so are any, where most of the work is in convolutions of many channels whose gradient a max-pool thins
+ * out: of a sample alone, what is zero can be left out. */
+int cr_alone_pays(const struct cr_net *net, const struct cr_kernels *k);
+
+/* How many blocks of at most n samples side by side fill the vectors; 1 if an arrangement was chosen, and for one
+ * sample alone, whose gradient by the weights of linear layers is rounded as it is made. */
 int cr_blocks_at_once(const struct cr_kernels *k, long n);
 /* How many samples lie side by side in no more than so many of them; 0 if the blocks are done sooner one by one. */
 int cr_lanes_of_blocks(const struct cr_kernels *k, int blocks, long n);
+
 /* Choose 1, 8 or 16 for every block, or 0: by its size. Not thread-safe; before the first worker of a run is made.
  * -CR_E_USAGE for another number. */
 int cr_lanes_choose(long lanes, struct cr_error *e);

@@ -40,7 +40,10 @@ int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
         s->round[i].busy = calloc((size_t)s->threads, sizeof(uint32_t *));
         failed |= !s->round[i].shift || !s->round[i].busy;
     }
-    const enum cr_worker_use use = s->most_parts > 1 && s->threads > 1 ? CR_WORKER_SHARES : CR_WORKER_TRAINS;
+    /* Of ranks' shares no more is known than that they are even at first. */
+    const int few = s->threads > 1 && (s->comm ? most < 2L * s->threads * s->comm->size : most < s->threads);
+    const enum cr_worker_use use = s->most_parts > 1 && few ? CR_WORKER_SHARES : CR_WORKER_TRAINS;
+    if (use != CR_WORKER_SHARES) s->most_parts = 1;
     cr_cpus_allowed(&s->cpus);
     if (!failed) {
 #pragma omp parallel num_threads(s->threads) reduction(| : failed)

@@ -26,9 +26,16 @@ static size_t stored(const struct cr_layer *l, int blocks)
     return l->weights * (size_t)(l->type->weigh ? 1 : blocks);
 }
 
-int cr_worker_at_once(const struct cr_net *net, const struct cr_kernels *k, int block)
+int cr_worker_lanes(const struct cr_net *net, const struct cr_kernels *k, int block, enum cr_worker_use use)
+{
+    if (use == CR_WORKER_SHARES) return cr_lanes(block);
+    return use == CR_WORKER_TRAINS && cr_alone_pays(net, k) ? 1 : cr_lanes_of(net, block);
+}
+
+int cr_worker_at_once(const struct cr_net *net, const struct cr_kernels *k, int block, enum cr_worker_use use)
 {
     enum { ROOM = 16 * 1024 * 1024 }; /* floats, for their gradients */
+    if (use == CR_WORKER_EVALUATES || (use == CR_WORKER_TRAINS && cr_alone_pays(net, k))) return 1;
     int blocks = cr_blocks_at_once(k, block);
     for (int i = 0; i < net->layers; i++)
         while (blocks > 2 && stored(&net->layer[i], blocks) > ROOM) blocks /= 2;
@@ -50,9 +57,11 @@ static void lay_out(struct cursor *c, struct cr_worker *w, enum cr_worker_use us
 
     for (int i = 0; i < net->layers; i++) {
         const struct cr_layer *l = &net->layer[i];
-        const size_t need = l->type->scratch ? l->type->scratch(l, s) : 0;
+        for (int one = 0; one < 2 && l->type->scratch; one++) {
+            const size_t need = l->type->scratch(l, one ? cr_worker_samples(w, w->block, 1) : s);
+            if (need > scratch) scratch = need;
+        }
         if (cr_shape_size(l->in) > widest) widest = cr_shape_size(l->in);
-        if (need > scratch) scratch = need;
         if (stored(l, w->at_once) > weights) weights = stored(l, w->at_once);
         if (l->biases > biases) biases = l->biases;
     }
@@ -91,9 +100,8 @@ static struct cr_worker worker_for(const struct cr_net *net, const struct cr_ker
                                    enum cr_worker_use use)
 {
     return (struct cr_worker){
-        .net = net, .kernels = k, .block = block, .lanes = cr_lanes(block),
-        .at_once = use == CR_WORKER_EVALUATES ? 1 : cr_worker_at_once(net, k, block),
-        .share = { 0, 1 },
+        .net = net, .kernels = k, .block = block, .lanes = cr_worker_lanes(net, k, block, use),
+        .at_once = cr_worker_at_once(net, k, block, use), .share = { 0, 1 },
     };
 }
 

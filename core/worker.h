@@ -50,6 +50,9 @@ struct cr_worker {
 int cr_takes_pool(const struct cr_net *net, int i, const struct cr_kernels *k, struct cr_samples s);
 /* What a worker is for: evaluation; training; training, and sometimes a block with others. */
 enum cr_worker_use { CR_WORKER_EVALUATES, CR_WORKER_TRAINS, CR_WORKER_SHARES };
+/* How many samples of one block lie side by side in it, and how many blocks it takes at once, if asked to. */
+int cr_worker_lanes(const struct cr_net *net, const struct cr_kernels *k, int block, enum cr_worker_use use);
+int cr_worker_at_once(const struct cr_net *net, const struct cr_kernels *k, int block, enum cr_worker_use use);
 /* Bytes one worker takes. */
 size_t cr_worker_size(const struct cr_net *net, const struct cr_kernels *k, int block, enum cr_worker_use use);
 /* NULL when out of memory. Allocate on the thread that will use it (memory is placed at first touch). */
@@ -76,8 +79,6 @@ int64_t cr_loss_sum(const float *loss, int n);
  * w->gradient[0]. */
 void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n,
                        int training);
-/* How many blocks a worker takes at once, if asked to. */
-int cr_worker_at_once(const struct cr_net *net, const struct cr_kernels *k, int block);
 /* How n samples lie in memory, those of so many blocks. */
 struct cr_samples cr_worker_samples(const struct cr_worker *w, int n, int blocks);
 /* Forward, backward, round and add to w->sum under 2^shift[tensor], collect maxima and losses. The n samples are

@@ -129,8 +129,10 @@ static struct rank run_world(struct setup u)
 }
 
 /* Batches of many blocks, of fewer blocks than ranks, and one that leaves a smaller last batch;
- * of blocks that some kernels take two at once, with a rest, and of blocks that they cannot. */
-static const long shape[][2] = { { 40, 4 }, { 7, 1 }, { 32, 16 }, { 1, 1 }, { 40, 8 }, { 37, 8 } };
+ * of blocks that some kernels take two, four or eight at once, with a rest, and of blocks that they cannot. */
+static const long shape[][2] = {
+    { 40, 4 }, { 7, 1 }, { 32, 16 }, { 1, 1 }, { 40, 8 }, { 37, 8 }, { 35, 2 }, { 30, 4 },
+};
 
 static void check_same_end(struct setup u, const struct rank *alone)
 {

@@ -18,7 +18,7 @@ update() {
         printf '# net\tdata\tbatch\tsteps\tlosses\tval_loss\tcorrect\tweights_sha256\n'
         for net in lenet5 lenet5-relu mlp; do
             for data in synth mnist; do
-                for batch in 64 100 7 1; do
+                for batch in 64 100 32 7 1; do
                     for steps in 20 300; do
                         result=$(golden_run $net $data $batch $steps --isa ref --threads 1)
                         printf '%s\t%s\t%s\t%s\t%s\n' $net $data $batch $steps "$result"
@@ -36,7 +36,7 @@ same "the digits are those of the table" "$(sed -n 's/^# synth //p' "$golden_tab
 # An emulator is slow: the short rows are enough to know its instruction set by.
 if test "${EMULATOR:-}"; then
     for isa in $(instruction_sets); do
-        golden "--isa $isa" 'lenet5 synth (64|7|1) 20' --isa "$isa"
+        golden "--isa $isa" 'lenet5 synth (64|32|7|1) 20' --isa "$isa"
         golden "--isa $isa --lanes 16" 'lenet5 synth 64 20' --isa "$isa" --lanes 16
         golden "--isa $isa --lanes 1" 'lenet5 synth 64 20' --isa "$isa" --lanes 1
     done
@@ -51,7 +51,7 @@ for isa in $(instruction_sets); do
     golden "--isa $isa" 'synth .* 20' --isa "$isa" -t 2
     golden "--isa $isa, three threads to a block" 'synth (7|1) 20' --isa "$isa" -t 22 --threads-per-block 3
     for lanes in 1 8 16; do
-        golden "--isa $isa --lanes $lanes" '^lenet5(-relu)? synth (64|7) 20' --isa "$isa" --lanes $lanes -t 2
+        golden "--isa $isa --lanes $lanes" '^lenet5(-relu)? synth (64|32|7) 20' --isa "$isa" --lanes $lanes -t 2
     done
 done
 
