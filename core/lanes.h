@@ -1,6 +1,6 @@
-/* How many samples of a block lie side by side (simd/kernels.h, "Arrangement"): 16 or 8 of them, so that every vector
- * holds the same value of as many samples, or 1, the ordinary layout, whose kernels take a sample at a time. A matter
- * of speed alone: the weights come out the same, to the last bit. */
+/* How many samples lie side by side (simd/kernels.h, "Arrangement"): 16 or 8, of a block or of several small ones, so
+ * that every vector holds the same value of as many samples, or 1, the ordinary layout, whose kernels take a sample at
+ * a time. A matter of speed alone: the weights come out the same, to the last bit. */
 #ifndef CR_CORE_LANES_H
 #define CR_CORE_LANES_H
 
