@@ -92,7 +92,7 @@ static void forward(struct cr_worker *w, const float *params, const struct cr_no
     const struct cr_net *net = w->net;
     w->kernels->load(w->samples, w->image, net->input.c, (size_t)net->input.h * (size_t)net->input.w, z->scale,
                      z->shift, w->act[0]);
-    cr_profile_loaded(w->profile, w->share.part == 0 ? w->samples.n : 0);
+    cr_profile_loaded(w->profile, w->share.part == 0 ? w->samples.n - __builtin_popcount(w->absent) : 0);
     for (int i = 0; i < net->layers; i++) {
         const struct cr_layer *l = &net->layer[i];
         const int pool = takes_pool(w, i);
@@ -213,6 +213,19 @@ static struct descent backward(struct cr_worker *w, const float *params, const i
     return dx;
 }
 
+/* What a place without a sample takes part in comes to nothing: it adds 0 to the sums over its block (and may change
+ * the sign of a 0, which is not seen once that is rounded to an integer). */
+static void leave_out_absent(struct cr_worker *w)
+{
+    const size_t values = cr_shape_size(w->net->layer[w->net->layers - 1].in), lanes = (size_t)w->samples.lanes;
+    for (size_t i = 0; w->absent >> i; i++) {
+        if (!(w->absent >> i & 1)) continue;
+        w->loss[i] = 0;
+        for (size_t k = 0; k < values; k++) w->gradient[0][k * lanes + i] = 0;
+    }
+    w->absent = 0;
+}
+
 void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int blocks,
                      const int *shift)
 {
@@ -221,6 +234,7 @@ void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_n
 
     w->samples = cr_worker_samples(w, n, blocks);
     forward(w, params, z, 1);
+    if (w->absent) leave_out_absent(w);
     if (w->share.part == 0) w->loss_sum += cr_loss_sum(w->loss, n);
     for (int i = net->layers - 1; i >= 0; i--) {
         const int pool = i > 0 && takes_pool(w, i - 1);

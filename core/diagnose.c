@@ -43,7 +43,7 @@ int cr_diagnose(struct cr_stepper *s, struct cr_error *e)
     const char *what = layer ? "weight" : NULL;
     cr_plan_order(s->plan, step.epoch, &order);
     for (long b = 0; b < step.blocks && !what; b++) {
-        const int n = cr_stepper_gather(s, w, &step, &order, b, b + 1);
+        const int n = cr_stepper_gather(s, w, &step, &order, b, 0);
         w->apart = 1;
         cr_worker_forward(w, s->state->params, &s->state->normalization, n, 1);
         for (int i = 0; i < s->net->layers && !what; i++) {

@@ -84,9 +84,9 @@ struct cr_message_shape cr_stepper_shape(const struct cr_net *net);
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e);
 void cr_stepper_free(struct cr_stepper *s);
 
-/* Point the worker at the images and labels of blocks b..end-1 of a step; returns how many samples they have. */
+/* Point the worker at the images and labels of block b of a step, from a place on; returns how many samples it has. */
 int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
-                      const struct cr_permutation *order, long b, long end);
+                      const struct cr_permutation *order, long b, int place);
 
 /* How many threads share one of so many blocks; 1: none do. */
 int cr_stepper_parts(const struct cr_stepper *s, long blocks, int threads);

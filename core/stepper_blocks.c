@@ -2,16 +2,33 @@
 #include "core/stepper_inside.h"
 
 int cr_stepper_gather(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
-                      const struct cr_permutation *order, long b, long end)
+                      const struct cr_permutation *order, long b, int place)
 {
     const size_t plane = cr_shape_size(s->net->input);
-    const size_t from = cr_plan_block(step, b), to = cr_plan_block(step, end);
-    for (size_t i = from; i < to; i++) {
+    const size_t from = cr_plan_block(step, b), to = cr_plan_block(step, b + 1);
+    for (size_t i = from; i < to; i++, place++) {
         const size_t sample = cr_plan_sample(s->plan, order, i);
-        w->image[i - from] = s->train->images + sample * plane;
-        w->label[i - from] = s->train->labels[sample];
+        w->image[place] = s->train->images + sample * plane;
+        w->label[place] = s->train->labels[sample];
     }
     return (int)(to - from);
+}
+
+/* The same of blocks b..b+k-1 side by side: how many places they take. A block may be smaller than its lanes. */
+static int gather_blocks(const struct cr_stepper *s, struct cr_worker *w, const struct cr_step_plan *step,
+                         const struct cr_permutation *order, long b, int k)
+{
+    const int each = (int)s->plan->block;
+    int end = 0;
+    for (int h = 0; h < k; h++) {
+        for (; end < h * each; end++) {
+            w->image[end] = w->image[end - 1];
+            w->label[end] = w->label[end - 1];
+            w->absent |= 1u << end;
+        }
+        end += cr_stepper_gather(s, w, step, order, b + h, end);
+    }
+    return end;
 }
 
 /* Have the next step's image on its way from memory while this step is worked on, where a step is one image. (Of many
@@ -39,18 +56,15 @@ static void share_block(struct cr_stepper *s, int t, struct cr_round *r, const s
     const unsigned since = r->number * CR_MEETINGS;
     cr_worker_join(w, s->worker[lead], share,
                    (struct cr_meeting){ s->mark + lead, share.part, share.parts, s->barrier.spins, since });
-    const int n = cr_stepper_gather(s, w, &r->step, order, b, b + 1);
+    const int n = cr_stepper_gather(s, w, &r->step, order, b, 0);
     cr_worker_train(w, s->state->params, &s->state->normalization, n, 1, r->shift);
     if (t == lead) s->tally[t] = (struct cr_tally){ .samples = n, .blocks = 1, .block_numbers = b };
 }
 
-/* How many of the blocks b..end-1 are done at once: all but the last must be full. */
-static int blocks_together(const struct cr_stepper *s, const struct cr_step_plan *step, long b, long end)
+/* How many of the blocks b..end-1 are done at once. */
+static int blocks_together(const struct cr_stepper *s, long b, long end)
 {
-    const int most = s->worker[0]->at_once;
-    const size_t full = (size_t)s->plan->block;
-    int k = 1;
-    while (k < most && b + k < end && cr_plan_block(step, b + k) - cr_plan_block(step, b + k - 1) == full) k++;
+    const int most = s->worker[0]->at_once, k = end - b < most ? (int)(end - b) : most;
     return k > 1 && cr_lanes_of_blocks(s->kernels, k, s->plan->block) ? k : 1;
 }
 
@@ -66,11 +80,11 @@ static void take_blocks(struct cr_stepper *s, int t, struct cr_round *r, const s
         if (b >= end) break;
         if (w->blocks == 0) r->busy[atomic_fetch_add_explicit(&r->busy_count, 1, memory_order_relaxed)] = w->sum;
         for (int k; b < end; b += k) {
-            k = blocks_together(s, &r->step, b, end);
-            const int n = cr_stepper_gather(s, w, &r->step, order, b, b + k);
+            k = blocks_together(s, b, end);
+            const int n = gather_blocks(s, w, &r->step, order, b, k);
             fetch_next(s, &r->step, order);
             cr_worker_train(w, s->state->params, &s->state->normalization, n, k, r->shift);
-            tally.samples += n;
+            tally.samples += (int64_t)(cr_plan_block(&r->step, b + k) - cr_plan_block(&r->step, b));
             tally.blocks += k;
             tally.block_numbers += k * b + k * (k - 1) / 2;
         }

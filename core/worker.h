@@ -27,6 +27,8 @@ struct cr_worker {
     struct cr_meeting meeting; /* with the others */
     char *way;               /* (layers) enum cr_sharing */
     struct cr_samples samples; /* of the block in work */
+    uint32_t absent;         /* of several blocks side by side, places without a sample, a bit each: for the next
+                                cr_worker_train. Image and label are those of the sample before it */
     const uint8_t **image;   /* (blocks at once, block) */
     uint8_t *label;          /* the same */
     float *loss;             /* the same */
@@ -81,9 +83,9 @@ void cr_worker_forward(struct cr_worker *w, const float *params, const struct cr
                        int training);
 /* How n samples lie in memory, those of so many blocks. */
 struct cr_samples cr_worker_samples(const struct cr_worker *w, int n, int blocks);
-/* Forward, backward, round and add to w->sum under 2^shift[tensor], collect maxima and losses. The n samples are
- * those of `blocks` blocks, at most w->at_once, all of w->block samples but perhaps the last. With others, all call it
- * with the same n, the sums are in those of the lead, each has maxima of its own, and the lead has the losses. */
+/* Forward, backward, round and add to w->sum under 2^shift[tensor], collect maxima and losses. The n samples are those
+ * of `blocks` blocks, at most w->at_once, w->block places for each but the last. With others, all call it with the same
+ * n, the sums are in those of the lead, each has maxima of its own, and the lead has the losses. */
 void cr_worker_train(struct cr_worker *w, const float *params, const struct cr_normalization *z, int n, int blocks,
                      const int *shift);
 

@@ -24,7 +24,7 @@
 enum { CR_NUMERICS = 1 };
 
 /* How many samples a block holds and how they lie. each: 0, or they are several blocks side by side, each with so many
- * lanes (1, 2, 4 or 8) and samples, the last with what is left of n <= lanes. Then a convolution's gradients by weight
+ * lanes (2, 4 or 8) and samples, the last with what is left of n <= lanes. Then a convolution's gradients by weight
  * and by bias come out for each, dw (blocks, ...), db (blocks, ...); a linear layer's are asked for one by one; all
  * else knows samples only. Where `side` of the table is not 0. */
 struct cr_samples {

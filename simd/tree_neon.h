@@ -4,11 +4,10 @@
 
 #include <arm_neon.h>
 
-/* Lanes (i, i+8) and then (i, i+4) of one element, of which `lanes` are there: 16, 8, 4, 2 or 1. */
+/* Lanes (i, i+8) and then (i, i+4) of one element, of which `lanes` are there: 16, 8, 4 or 2. */
 static inline float32x4_t tree_to_four(const float *lane, int lanes)
 {
     const float32x4_t zero = vdupq_n_f32(0);
-    if (lanes == 1) return vaddq_f32(vld1q_lane_f32(lane, zero, 0), zero);
     if (lanes == 2) return vaddq_f32(vcombine_f32(vld1_f32(lane), vdup_n_f32(0)), zero);
     if (lanes == 4) return vaddq_f32(vld1q_f32(lane), zero);
     if (lanes == 8) return vaddq_f32(vld1q_f32(lane), vld1q_f32(lane + 4));

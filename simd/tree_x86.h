@@ -4,13 +4,13 @@
 
 #include <immintrin.h>
 
-/* Lanes (i, i+8) and then (i, i+4) of one element, of which `lanes` are there: 16, 8, 4, 2 or 1. */
+/* Lanes (i, i+8) and then (i, i+4) of one element, of which `lanes` are there: 16, 8, 4 or 2. */
 static inline __m128 tree_to_four(const float *lane, int lanes)
 {
     if (lanes <= 4) {
-        const __m128d low = lanes == 2 ? _mm_load_sd((const double *)(const void *)lane) : _mm_setzero_pd();
-        const __m128 few = lanes == 4 ? _mm_loadu_ps(lane) : lanes == 2 ? _mm_castpd_ps(low) : _mm_load_ss(lane);
-        return _mm_add_ps(few, _mm_setzero_ps());
+        const __m128 zero = _mm_setzero_ps();
+        const __m128 few = lanes == 4 ? _mm_loadu_ps(lane) : _mm_loadl_pi(zero, (const __m64 *)(const void *)lane);
+        return _mm_add_ps(few, zero);
     }
     const int half = lanes == 8;
     const __m256 low = _mm256_loadu_ps(lane), eight = half ? low : _mm256_add_ps(low, _mm256_loadu_ps(lane + 8));
