@@ -10,7 +10,7 @@
 #include "simd/gemm.h"
 
 enum {
-    LEAST_SHARE = 64000, /* multiply-adds that make a thread of its own worth waiting for */
+    LEAST_SHARE = 40000, /* multiply-adds that make a thread of its own worth waiting for */
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -137,10 +137,12 @@ static void block(const struct cr_gemm_kernels *kernels, const struct part *x, i
 {
     const struct cr_gemm *g = &x->g;
     const size_t m = g->m, n = g->n, k = g->k, vector = (size_t)kernels->vector;
-    const size_t high = parts_of(m, (size_t)kernels->mr), wide = parts_of(n, (size_t)kernels->nr);
+    const int b_lies = g->b && g->b_col == 1 && !keep_b && !worth_packing_b(g);
+    const int few = b_lies && m <= (size_t)kernels->few && n % vector == 0; /* none is packed: that has room for nr */
+    const size_t high = parts_of(m, (size_t)kernels->mr);
+    const size_t wide = parts_of(n, (size_t)(few ? kernels->few_nr : kernels->nr));
     const size_t panel_a = k * panel_step(kernels), panel_b = keep_b ? k * (size_t)kernels->nr : 0;
     const int pack_a = worth_packing_a(g);
-    const int b_lies = g->b && g->b_col == 1 && !keep_b && !worth_packing_b(g);
     struct cr_gemm_tile t = { .k = k,
                               .a_row = g->a_row,
                               .a_step = g->a_col,

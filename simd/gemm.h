@@ -32,7 +32,8 @@ struct cr_gemm {
     size_t c_row;
 };
 
-/* The innermost work: m x n elements of C held in registers over k steps. Needs 1 <= m <= mr, 1 <= n <= nr.
+/* The innermost work: m x n elements of C held in registers over k steps. Needs 1 <= m <= mr, 1 <= n <= nr; or
+ * m <= few, n <= few_nr.
  *   a[i * a_row + p * a_step]        any strides
  *   b[p * b_step + j]                readable up to n rounded up to whole vectors */
 struct cr_gemm_tile {
@@ -59,6 +60,7 @@ struct cr_gemm_kernels {
     cr_gemm_tile_fn *tile;
     cr_gemm_pack_fn *pack;
     int mr, nr, vector; /* largest tile, floats in a vector; nr is a multiple of vector */
+    int few, few_nr;    /* a tile of at most so many rows may be this wide; 0: none may */
     size_t mc, kc, nc;  /* cache blocks: mc x kc of A in the second level, kc x nr of B in the first, kc x nc beyond */
 };
 

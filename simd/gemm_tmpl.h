@@ -2,6 +2,7 @@
  *
  *     TILE_ROWS(X)   X(1) X(2) .. X(mr): the heights of tiles
  *     TILE_VECTORS   nr in vectors, 2 or 3
+ *     FEW_ROWS       if defined: tiles of at most so many rows can be twice as wide
  *     BLOCK_M, BLOCK_K, BLOCK_N   cache blocks
  *
  * There is one function for each height and width, so that a tile at an edge costs what it holds. The accumulators, a
@@ -10,13 +11,13 @@
 #include "simd/tables.h"
 #include "simd/unroll.h"
 
-enum { HIGHEST = 16 }; /* room for any instruction set's tile */
+enum { HIGHEST = 16, WIDEST = 2 * TILE_VECTORS }; /* room for any instruction set's tile */
 
 /* m rows of nv vectors each; `last` lanes of a row's last vector count. */
 static inline __attribute__((always_inline)) void tile(const int m, const int nv, const struct cr_gemm_tile *t,
                                                        const int last)
 {
-    vf acc[HIGHEST][TILE_VECTORS];
+    vf acc[HIGHEST][WIDEST];
     if (!t->start)
         UNROLL for (int i = 0; i < m; i++) UNROLL for (int v = 0; v < nv; v++) acc[i][v] = vf_zero();
     else if (t->start_col == 0)
@@ -35,7 +36,7 @@ static inline __attribute__((always_inline)) void tile(const int m, const int nv
     const float *a[(HIGHEST + 2) / 3], *b = t->b;
     UNROLL for (int i = 0; i < m; i += 3) a[i / 3] = t->a + (size_t)i * a_row;
     for (size_t k = t->k; k > 0; k--) {
-        vf row[TILE_VECTORS];
+        vf row[WIDEST];
         UNROLL for (int v = 0; v < nv; v++) row[v] = vf_load(b + v * VL);
         b += b_step;
         UNROLL for (int i = 0; i < m; i++)
@@ -71,9 +72,24 @@ TILE_ROWS(WIDTHS)
 typedef void sized_tile_fn(const struct cr_gemm_tile *t, int last);
 static sized_tile_fn *const sized_tile[][TILE_VECTORS] = { TILE_ROWS(NAMES) };
 
+#ifdef FEW_ROWS
+#define WIDER(M) TILE(M, 3) TILE(M, 4)
+WIDER(1) WIDER(2) WIDER(3) WIDER(4) WIDER(5) WIDER(6)
+static sized_tile_fn *const wider_tile[FEW_ROWS][2] = {
+    { tile_1_3, tile_1_4 }, { tile_2_3, tile_2_4 }, { tile_3_3, tile_3_4 },
+    { tile_4_3, tile_4_4 }, { tile_5_3, tile_5_4 }, { tile_6_3, tile_6_4 },
+};
+#endif
+
 static void any_tile(int m, int n, const struct cr_gemm_tile *t)
 {
     const int vectors = (n + VL - 1) / VL;
+#ifdef FEW_ROWS
+    if (vectors > TILE_VECTORS) {
+        wider_tile[m - 1][vectors - TILE_VECTORS - 1](t, n - (vectors - 1) * VL);
+        return;
+    }
+#endif
     sized_tile[m - 1][vectors - 1](t, n - (vectors - 1) * VL);
 }
 
@@ -138,6 +154,10 @@ const struct cr_gemm_kernels ISA(cr_gemm) = {
     .pack = pack,
     .mr = sizeof sized_tile / sizeof *sized_tile,
     .nr = TILE_VECTORS * VL,
+#ifdef FEW_ROWS
+    .few = FEW_ROWS,
+    .few_nr = WIDEST * VL,
+#endif
     .vector = VL,
     .mc = BLOCK_M,
     .kc = BLOCK_K,

@@ -182,6 +182,8 @@ START_TEST(limits)
         product_case(*isa, g, 2, g->nc + over - 1, 2, (enum form)_i, start, 0);
         product_case(*isa, g, 70, 257, 2 * g->kc + over, (enum form)_i, start, 0);
         product_case(*isa, g, 3 * (size_t)g->mr - over, 515, 4, (enum form)_i, start, 0);
+        product_case(*isa, g, 5 + over, 176, 21, (enum form)_i, start, 0); /* few rows, whole vectors */
+        product_case(*isa, g, 1 + over, 160 + over, g->kc + 3, (enum form)_i, start, 0);
     }
 }
 END_TEST
