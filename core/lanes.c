@@ -59,7 +59,7 @@ int cr_blocks_at_once(const struct cr_kernels *k, long n)
 int cr_lanes_choose(long lanes, struct cr_error *e)
 {
     if (lanes != 0 && lanes != 1 && lanes != 8 && lanes != 16)
-        return cr_fail(e, CR_E_USAGE, "%ld samples side by side: kernels take 1, 8 or 16; 0 is what is faster", lanes);
+        return cr_fail(e, CR_E_USAGE, "%ld samples side by side: kernels take 1, 8 or 16; 0 leaves it to speed", lanes);
     chosen = (int)lanes;
     return 0;
 }
