@@ -34,7 +34,7 @@ int cr_alone_pays(const struct cr_net *net, const struct cr_kernels *k)
 {
     const int wide = 4 * k->side; /* channels; with fewer, the gain is nothing or a loss */
     double thinned = 0, rest = 0;
-    if (chosen || !k->side) return 0;
+    if (chosen || !k->side || k->conv_pool.leaves_out) return 0;
     for (int i = 0; i < net->layers; i++) {
         const struct cr_layer *const l = &net->layer[i];
         const int pays = l->type == &cr_layer_conv && is_thinned(net, i) && l->out.c >= wide;

@@ -30,19 +30,31 @@ static inline __attribute__((always_inline)) void cell_tap(const int tc, const v
     }
 }
 
-/* Three taps, without a loop: each column of two pixels serves the outputs on its left and on its right. */
-static inline __attribute__((always_inline)) void cell_three(const int tc, const float *x, size_t pixel, size_t row,
-                                                             const float *w, vf (*acc)[4])
+/* A row of taps, without a loop: each column of two pixels serves the outputs on its left and on its right. With few
+ * registers, one of the four is read again with each multiplication. */
+static inline __attribute__((always_inline)) void cell_row(const int tc, const int taps, const float *x, size_t pixel,
+                                                           size_t row, const float *w, vf (*acc)[4])
 {
     vf in[4] = { vf_load(x), vf_zero(), vf_load(x + row), vf_zero() };
-    UNROLL for (int t = 0; t < 3; t++, w += tc)
+    UNROLL for (int t = 0; t < taps; t++, w += tc)
     {
         x += pixel;
+        IN_TURN();
         in[1] = vf_load(x);
-        in[3] = vf_load(x + row);
-        cell_tap(tc, in, w, acc);
+        if (TILE_X >= 4) {
+            in[3] = vf_load(x + row);
+            cell_tap(tc, in, w, acc);
+            in[2] = in[3];
+        } else {
+            UNROLL for (int c = 0; c < tc; c++)
+            {
+                const vf wc = vf_set1(w[c]);
+                UNROLL for (int v = 0; v < 3; v++) acc[c][v] = vf_fma_in(in[v], wc, acc[c][v]);
+                acc[c][3] = vf_fma_at(x + row, wc, acc[c][3]);
+            }
+            in[2] = vf_load(x + row);
+        }
         in[0] = in[1];
-        in[2] = in[3];
     }
 }
 
@@ -52,7 +64,7 @@ static inline __attribute__((always_inline)) void cell_body(const int tc, const 
                                                             struct winner *won)
 {
     vf acc[CELL_C][4];
-    const size_t pixel = p->lanes, row = p->x_row;
+    const size_t pixel = p->lanes, row = p->x_row, channel = p->x_channel - (size_t)p->kh * row;
     UNROLL for (int c = 0; c < tc; c++)
     {
         const vf start = vf_set1(bias[c]);
@@ -62,11 +74,13 @@ static inline __attribute__((always_inline)) void cell_body(const int tc, const 
     if (often && TILE_X >= 4 && p->kw == 3 && p->kh == 3) {
         for (int k = p->channels; k > 0; k--, x += p->x_channel, w += 9 * tc)
             UNROLL for (int ky = 0; ky < 3; ky++)
-                cell_three(tc, x + (size_t)ky * row, pixel, row, w + 3 * ky * tc, acc);
-    } else if (often && p->kw == 3) {
-        const size_t channel = p->x_channel - (size_t)p->kh * row;
+                cell_row(tc, 3, x + (size_t)ky * row, pixel, row, w + 3 * ky * tc, acc);
+    } else if (often && p->kw == 3 && pixel == VL) {
         for (int k = p->channels; k > 0; k--, x += channel)
-            for (int ky = p->kh; ky > 0; ky--, x += row, w += 3 * tc) cell_three(tc, x, pixel, row, w, acc);
+            for (int ky = p->kh; ky > 0; ky--, x += row, w += 3 * tc) cell_row(tc, 3, x, VL, row, w, acc);
+    } else if (often && p->kw == 5 && pixel == VL) {
+        for (int k = p->channels; k > 0; k--, x += channel)
+            for (int ky = p->kh; ky > 0; ky--, x += row, w += 5 * tc) cell_row(tc, 5, x, VL, row, w, acc);
     } else {
         for (int k = 0; k < p->channels; k++, x += p->x_channel) {
             const float *xr = x;

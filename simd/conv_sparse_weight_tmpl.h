@@ -102,7 +102,7 @@ struct sparse_weight {
     struct canvas v;
     int last;               /* channels of x are last */
     size_t pixel;           /* of the canvas, floats */
-    size_t image;           /* floats of a sample's canvas */
+    size_t image;           /* floats from a sample's canvas to the next; VL at the end are zeros */
     int lanes, rows;
     size_t per_channel, chains;
     float *acc, *canvas;
@@ -114,29 +114,37 @@ struct sparse_weight {
 static int vectors_in_rows(const struct cr_conv *c) { return c->in_c * c->kh * pieces(c); }
 static int vectors_in_taps(const struct cr_conv *c) { return c->kh * c->kw * ((c->in_c + VL - 1) / VL); }
 
-static struct sparse_weight sparse_weight_in(const struct cr_conv *c, struct cr_samples s, float *scratch)
+/* canvases: how many samples have theirs at a time. */
+static struct sparse_weight sparse_weight_in(const struct cr_conv *c, struct cr_samples s, size_t canvases,
+                                             float *scratch)
 {
     struct sparse_weight k = { .v = canvas_of(c), .pixel = 1, .lanes = imin(s.n, 16), .acc = scratch };
     k.last = vectors_in_taps(c) < vectors_in_rows(c);
     k.rows = k.last ? vectors_in_taps(c) : vectors_in_rows(c);
     if (k.last) k.pixel = ((size_t)c->in_c + VL - 1) / VL * VL;
-    k.image = (k.last ? k.pixel : (size_t)c->in_c) * k.v.plane;
+    k.image = (((k.last ? k.pixel : (size_t)c->in_c) * k.v.plane + VL + 15) / 16 | 1) * 16;
     k.per_channel = (size_t)(k.rows + 1) * VL;
     k.chains = (size_t)c->out_c * k.per_channel;
     k.canvas = k.acc + (size_t)k.lanes * k.chains;
-    k.row = (size_t *)(void *)(k.canvas + (k.image + VL + 15) / 16 * 16);
+    k.row = (size_t *)(void *)(k.canvas + canvases * k.image);
     k.end = (float *)(void *)(k.row + (k.rows + 7) / 8 * 8);
     const size_t planes = k.last ? 1 : (size_t)c->in_c, along = k.last ? (size_t)c->kw * k.pixel : (size_t)c->kw;
     size_t *row = k.row;
     for (size_t i = 0; i < planes; i++)
         for (size_t ky = 0; ky < (size_t)c->kh; ky++)
             for (size_t at = 0; at < along; at += VL) *row++ = (i * k.v.plane + ky * k.v.width) * k.pixel + at;
-    put_zeros(k.acc, (size_t)k.lanes * k.chains);
-    if (k.last && c->pad) put_zeros(k.canvas, k.image);
+    if (c->pad) put_zeros(k.canvas, canvases * k.image);
+    for (size_t i = 0; i < canvases; i++) put_zeros(k.canvas + (i + 1) * k.image - 2 * VL, 2 * VL);
     return k;
 }
 
-/* The next sample's x. */
+/* Chains from +0. */
+static void sparse_weight_begin(const struct sparse_weight *k)
+{
+    put_zeros(k->acc, (size_t)k->lanes * k->chains);
+}
+
+/* The canvas of a sample's x. */
 static void sparse_weight_sample(const struct cr_conv *c, const struct sparse_weight *k, const float *x)
 {
     const size_t in_w = (size_t)c->in_w, plane = (size_t)c->in_h * in_w, pad = (size_t)c->pad;
@@ -146,16 +154,15 @@ static void sparse_weight_sample(const struct cr_conv *c, const struct sparse_we
                  ROOM_TO);
     else
         copy_bordered((size_t)c->in_c, c->in_h, c->in_w, 1, all_round(c), x, plane, k->canvas, k->v.plane);
-    put_zeros(k->canvas + k->image, VL);
 }
 
-/* The spikes of channel o of sample i. */
+/* The spikes of channel o of sample i, whose canvas it is. */
 static void sparse_weight_add(const struct cr_conv *c, const struct sparse_weight *k, int i, int o,
-                              struct spikes spikes, size_t count)
+                              const float *canvas, struct spikes spikes, size_t count)
 {
     float *const acc = k->acc + (size_t)(i % 16) * k->chains + (size_t)o * k->per_channel;
-    if (k->last && k->pixel == VL && spike_window(c, spikes, count, k->canvas, k->v.width * VL, acc)) return;
-    spike_all_rows(k->rows, spikes, count, k->canvas, k->pixel, k->row, acc);
+    if (k->last && k->pixel == VL && spike_window(c, spikes, count, canvas, k->v.width * VL, acc)) return;
+    spike_all_rows(k->rows, spikes, count, canvas, k->pixel, k->row, acc);
 }
 
 static void sparse_weight_out(const struct cr_conv *c, const struct sparse_weight *k, float *dw, float *db)
@@ -181,13 +188,14 @@ static void sparse_backward_weight(const struct cr_conv *c, struct cr_samples s,
                                    float *dw, float *db, float *scratch)
 {
     const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
-    const struct sparse_weight k = sparse_weight_in(c, s, scratch);
+    const struct sparse_weight k = sparse_weight_in(c, s, 1, scratch);
     const struct spikes spikes = spikes_in(k.end, positions);
 
+    sparse_weight_begin(&k);
     for (int i = 0; i < s.n; i++, x += (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w) {
         sparse_weight_sample(c, &k, x);
         for (int o = 0; o < c->out_c; o++, dy += positions)
-            sparse_weight_add(c, &k, i, o, spikes, find_spikes(c, k.v, dy, spikes));
+            sparse_weight_add(c, &k, i, o, k.canvas, spikes, find_spikes(c, k.v, dy, spikes));
     }
     sparse_weight_out(c, &k, dw, db);
 }

@@ -28,6 +28,9 @@ static struct canvas canvas_of(const struct cr_conv *c)
     return (struct canvas){ width, width * (size_t)(c->in_h + 2 * c->pad) };
 }
 
+/* A bit a lane. */
+static inline unsigned not_zero(vf g) { return vm_bits(vm_or(vf_gt(g, vf_zero()), vf_gt(vf_zero(), g))); }
+
 /* The spikes of one channel of dy, (oy, ox) ascending; returns how many. */
 static size_t find_spikes(const struct cr_conv *c, struct canvas v, const float *dy, struct spikes spikes)
 {
@@ -40,7 +43,7 @@ static size_t find_spikes(const struct cr_conv *c, struct canvas v, const float 
             const int count = imin(VL, c->out_w - ox);
             const vf g = count == VL ? vf_load(dy + ox) : vf_load_n(dy + ox, count);
             const vi at = vi_add(vi_set1(row + ox * c->stride), vi_load(steps));
-            n += vf_keep(vm_or(vf_gt(g, vf_zero()), vf_gt(vf_zero(), g)), g, at, spikes.g + n, spikes.at + n);
+            n += vf_keep(not_zero(g), count, g, at, spikes.g + n, spikes.at + n);
         }
     }
     return n;

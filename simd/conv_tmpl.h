@@ -25,6 +25,10 @@
 #include "simd/conv_pool_single_tmpl.h"
 #endif
 
+#if VL <= 8 && !defined SELECT
+#include "simd/conv_apart_tmpl.h"
+#endif
+
 #if VL <= 8
 static int alone_by_product(const struct cr_conv *c) { return product_pays(c, c->out_c, c->out_w); }
 #else
@@ -125,6 +129,25 @@ static void pooled_forward(const struct cr_conv *c, struct cr_samples s, const f
         pool_forward(c, s, x, w, b, y, won, scratch);
 }
 
+#if VL <= 8 && !defined SELECT
+enum { LEAVES_OUT = 1 };
+
+/* Each gradient in the shorter way. */
+static void side_by_side_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                                  const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
+                                  float *scratch)
+{
+    const struct apart_pays apart = apart_pays(c, s, dy);
+    float *const weight = dw && apart.weight ? dw : NULL, *const input = dx && apart.input ? dx : NULL;
+    if (weight || input) apart_backward(c, s, x, dy, won, w, step, weight, db, input, scratch);
+    if ((dw && !weight) || (dx && !input))
+        pool_backward(c, s, x, dy, won, w, step, weight ? NULL : dw, db, input ? NULL : dx, scratch);
+}
+#else
+enum { LEAVES_OUT = 0 };
+#define side_by_side_backward pool_backward
+#endif
+
 static void pooled_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
                             const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
                             float *scratch)
@@ -142,11 +165,11 @@ static void pooled_backward(const struct cr_conv *c, struct cr_samples s, const 
         select_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
 #endif
     else
-        pool_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
+        side_by_side_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
 }
 
 const struct cr_conv_pool_kernels CONV(cr_conv_pool) = {
-    pooled_fits, pooled_won, pooled_forward, pooled_backward,
+    pooled_fits, pooled_won, pooled_forward, pooled_backward, LEAVES_OUT,
 };
 
 #if defined SELECT && VL > 8
@@ -162,6 +185,6 @@ static void pooled_backward_wide(const struct cr_conv *c, struct cr_samples s, c
 }
 
 const struct cr_conv_pool_kernels CONV(cr_conv_pool_wide) = {
-    pooled_fits, pooled_won, pooled_forward, pooled_backward_wide,
+    pooled_fits, pooled_won, pooled_forward, pooled_backward_wide, LEAVES_OUT,
 };
 #endif

@@ -23,13 +23,13 @@ static size_t bordered_plane(const struct cr_conv *c)
     return (size_t)(c->in_h + 2 * c->pad) * (size_t)(c->in_w + 2 * c->pad);
 }
 
-static size_t sparse_by_weight(const struct cr_conv *c, struct cr_samples s)
+static size_t sparse_by_weight(const struct cr_conv *c, struct cr_samples s, size_t canvases)
 {
     const size_t lanes = s.n < 16 ? (size_t)s.n : 16;
     const size_t in_rows = (size_t)c->in_c * (size_t)c->kh * (((size_t)c->kw + 3) / 4);
     const size_t in_taps = (size_t)c->kh * (size_t)c->kw * (((size_t)c->in_c + 3) / 4);
     const size_t vectors = larger(in_rows, in_taps), words = sizeof(size_t) / sizeof(float);
-    return lanes * (size_t)c->out_c * (vectors + 1) * 8 + lines(lines((size_t)c->in_c) * bordered_plane(c) + LINE) +
+    return lanes * (size_t)c->out_c * (vectors + 1) * 8 + canvases * (lines(lines((size_t)c->in_c) * bordered_plane(c) + LINE) + LINE) +
            words * lines(vectors + LINE);
 }
 
@@ -93,7 +93,7 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t words = sizeof(size_t) / sizeof(float);
     const size_t dense = lanes16 * (in_c * area + 1) * channels + lines(positions * channels) +
                          words * lines(in_c * area + LINE) + in_c * plane;
-    const size_t sparse = larger(sparse_by_weight(c, s), sparse_by_input(c)) + spikes(positions);
+    const size_t sparse = larger(sparse_by_weight(c, s, 1), sparse_by_input(c)) + spikes(positions);
     return lines(larger(larger(packed + larger(forward, input), products(c, s)), larger(dense, sparse)));
 }
 
@@ -101,8 +101,12 @@ size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s)
 {
     const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
     const size_t full = lines((size_t)(cr_groups(s) * s.lanes * c->out_c) * positions) + cr_conv_scratch(c, s);
-    if (s.lanes > 1) return full;
-    return lines(larger(full, sparse_by_weight(c, s) + sparse_by_input(c) + 2 * spikes(positions)));
+    const size_t others = sparse_by_input(c) + 2 * spikes(positions);
+    if (s.lanes == 1) return lines(larger(full, sparse_by_weight(c, s, 1) + others));
+    /* Samples taken apart, 8 at a time: x, dx, dy, winners. */
+    const size_t in = (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
+    const size_t cells = (size_t)c->out_c * positions / 4, winners = cells + (size_t)(c->out_c * c->out_h);
+    return lines(larger(full, lines(8 * in) + lines(8 * cells) + lines(8 * winners) + sparse_by_weight(c, s, 8) + others));
 }
 
 size_t cr_linear_scratch(int in, int out, struct cr_samples s)

@@ -12,4 +12,8 @@
  * registers that it does not have. */
 #define FORGET(i) __asm__("" : "+r"(i))
 
+/* Loads stay on their side of this: else all those of an unrolled loop may be moved to its beginning, into registers
+ * that there are not. */
+#define IN_TURN() __asm__ volatile("" ::: "memory")
+
 #endif

@@ -69,6 +69,23 @@ static inline void vf_store_n(float *p, vf a, int n)
 #endif
 }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+/* c + a * b for tiles that fill all registers: the sum stays in that of c. And the same with a where it lies: compilers
+ * load what is wanted twice into a register; where none is left, to read it with each multiplication is better. */
+#if defined __AVX512VL__ || defined __SANITIZE_ADDRESS__
+static inline vf vf_fma_in(vf a, vf b, vf c) { return vf_fma(a, b, c); }
+static inline vf vf_fma_at(const float *a, vf b, vf c) { return vf_fma(vf_load(a), b, c); }
+#else
+static inline vf vf_fma_in(vf a, vf b, vf c)
+{
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(b), "x"(a));
+    return c;
+}
+static inline vf vf_fma_at(const float *a, vf b, vf c)
+{
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(b), "m"(*(const __m256_u *)(const void *)a));
+    return c;
+}
+#endif
 static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
@@ -185,27 +202,37 @@ static inline vf vf_zip_high(vf a, vf b)
     return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
 }
 
-/* Append the lanes for which m holds, in order: writes VL values and indices, returns how many of them count. */
-static inline size_t vf_keep(vm m, vf value, vi index, float *values, int32_t *indices)
+#ifndef __AVX512VL__
+/* The same for half a vector: of four lanes, those that `bits` names. */
+static inline size_t vec_keep_four(unsigned bits, __m128 value, __m128i index, float *values, int32_t *indices)
 {
-    const unsigned bits = vm_bits(m);
+    static const int32_t first[16][4] = {
+        { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, { 1, 0, 0, 0 }, { 0, 1, 0, 0 }, { 2, 0, 0, 0 }, { 0, 2, 0, 0 },
+        { 1, 2, 0, 0 }, { 0, 1, 2, 0 }, { 3, 0, 0, 0 }, { 0, 3, 0, 0 }, { 1, 3, 0, 0 }, { 0, 1, 3, 0 },
+        { 2, 3, 0, 0 }, { 0, 2, 3, 0 }, { 1, 2, 3, 0 }, { 0, 1, 2, 3 },
+    };
+    const __m128i lanes = _mm_loadu_si128((const __m128i *)(const void *)first[bits]);
+    _mm_storeu_ps(values, _mm_permutevar_ps(value, lanes));
+    _mm_storeu_si128((__m128i *)(void *)indices,
+                     _mm_castps_si128(_mm_permutevar_ps(_mm_castsi128_ps(index), lanes)));
+    return (size_t)__builtin_popcount(bits);
+}
+#endif
+
+/* Append the lanes that `bits` names, all of them below n, in order: writes up to VL values and indices, returns how
+ * many of them count. */
+static inline size_t vf_keep(unsigned bits, int n, vf value, vi index, float *values, int32_t *indices)
+{
 #ifdef __AVX512VL__
+    (void)n;
     vf_store(values, _mm256_maskz_compress_ps((__mmask8)bits, value));
     vi_store(indices, _mm256_maskz_compress_epi32((__mmask8)bits, index));
     return (size_t)__builtin_popcount(bits);
 #else
-    float v[VL];
-    int32_t i[VL];
-    size_t n = 0;
-    vf_store(v, value);
-    vi_store(i, index);
-    UNROLL for (int k = 0; k < VL; k++)
-    {
-        values[n] = v[k];
-        indices[n] = i[k];
-        n += bits >> k & 1;
-    }
-    return n;
+    const __m128 low = _mm256_castps256_ps128(value), high = _mm256_extractf128_ps(value, 1);
+    const __m128i at = _mm256_castsi256_si128(index), beyond = _mm256_extracti128_si256(index, 1);
+    const size_t kept = vec_keep_four(bits & 15, low, at, values, indices);
+    return n <= 4 ? kept : kept + vec_keep_four(bits >> 4, high, beyond, values + kept, indices + kept);
 #endif
 }
 

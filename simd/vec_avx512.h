@@ -39,6 +39,8 @@ static inline void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 static inline vf vf_load_n(const float *p, int n) { return _mm512_maskz_loadu_ps(vec_first(n), p); }
 static inline void vf_store_n(float *p, vf a, int n) { _mm512_mask_storeu_ps(p, vec_first(n), a); }
 static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf vf_fma_in(vf a, vf b, vf c) { return vf_fma(a, b, c); }
+static inline vf vf_fma_at(const float *a, vf b, vf c) { return vf_fma(vf_load(a), b, c); }
 static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 static inline vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }

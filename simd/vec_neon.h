@@ -34,6 +34,8 @@ static inline void vf_store_n(float *p, vf a, int n)
     memcpy(p, t, (size_t)n * sizeof *t);
 }
 static inline vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+static inline vf vf_fma_in(vf a, vf b, vf c) { return vf_fma(a, b, c); }
+static inline vf vf_fma_at(const float *a, vf b, vf c) { return vf_fma(vf_load(a), b, c); }
 static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
 static inline vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
 static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
@@ -117,21 +119,22 @@ static inline vf vf_odd(vf a, vf b) { return vuzp2q_f32(a, b); }
 static inline vf vf_zip_low(vf a, vf b) { return vzip1q_f32(a, b); }
 static inline vf vf_zip_high(vf a, vf b) { return vzip2q_f32(a, b); }
 
-/* Append the lanes for which m holds, in order: writes VL values and indices, returns how many of them count. */
-static inline size_t vf_keep(vm m, vf value, vi index, float *values, int32_t *indices)
+/* Append the lanes that `bits` names, all of them below n, in order: writes up to VL values and indices, returns how
+ * many of them count. */
+static inline size_t vf_keep(unsigned bits, int n, vf value, vi index, float *values, int32_t *indices)
 {
-    const unsigned bits = vm_bits(m);
     float v[VL];
     int32_t i[VL];
-    size_t n = 0;
+    size_t kept = 0;
+    (void)n;
     vf_store(v, value);
     vi_store(i, index);
     for (int k = 0; k < VL; k++) {
-        values[n] = v[k];
-        indices[n] = i[k];
-        n += bits >> k & 1;
+        values[kept] = v[k];
+        indices[kept] = i[k];
+        kept += bits >> k & 1;
     }
-    return n;
+    return kept;
 }
 
 /* Eight vectors: column[k] = lane k of each. */
