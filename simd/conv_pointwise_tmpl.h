@@ -23,15 +23,13 @@ struct points {
 /* Some outputs at some vectors side by side. Strides in floats. */
 struct point_tile {
     int channels;
-    const float *x;             /* of the first channel */
-    size_t x_channel, y_channel;
+    const float *x;             /* of the first channel; the others follow at once, or, if keep, x_plane apart */
+    size_t x_plane, y_channel;
     const float *w, *bias;      /* bias: per output, or NULL for +0 */
     float *y;
     int go_on;                  /* y holds what earlier channels gave; bias is in it */
-    float *keep;                /* what is read is put down here, channels keep_channel apart; or NULL */
-    size_t keep_channel;
+    float *keep;                /* what is read is put down here, channel by channel; or NULL */
     const float *ahead;         /* lines_ahead lines from here on, x_plane apart, are read before long */
-    size_t x_plane;
     int lines_ahead;
 };
 
@@ -47,10 +45,23 @@ static inline __attribute__((always_inline)) void point_tap(const int tc, const 
     }
 }
 
+/* n channels one after another. */
+static inline __attribute__((always_inline)) void point_taps(const int tc, const int tv, const int n, const float **x,
+                                                             const float **w, vf (*acc)[TILE_X])
+{
+    UNROLL for (int i = 0; i < n; i++)
+    {
+        IN_TURN();
+        point_tap(tc, tv, *x + i * tv * VL, *w + i * tc, acc);
+    }
+    *x += n * tv * VL;
+    *w += n * tc;
+}
+
 /* Lines that memory is asked for beforehand, evenly: a processor that waits for a dozen of them can do nothing else. */
 static inline __attribute__((always_inline)) void point_body(const int tc, const int tv, const struct point_tile *t)
 {
-    const size_t x_channel = t->x_channel, y_channel = t->y_channel;
+    const size_t x_plane = t->x_plane, y_channel = t->y_channel;
     const float *x = t->x, *w = t->w;
     vf acc[TILE_C][TILE_X];
     int k = t->channels;
@@ -60,25 +71,23 @@ static inline __attribute__((always_inline)) void point_body(const int tc, const
         UNROLL for (int v = 0; v < tv; v++)
             acc[c][v] = t->go_on ? vf_load(t->y + (size_t)c * y_channel + v * VL) : start;
     }
-    if (t->keep) {
-        const size_t keep_channel = t->keep_channel;
-        for (float *keep = t->keep; k > 0; k--, x += x_channel, w += tc, keep += keep_channel) {
+    if (t->keep)
+        for (float *keep = t->keep; k > 0; k--, x += x_plane, w += tc, keep += tv * VL) {
             UNROLL for (int v = 0; v < tv; v++) vf_store(keep + v * VL, vf_load(x + v * VL));
             point_tap(tc, tv, x, w, acc);
         }
-    }
     const float *line = t->y;
-    for (int c = 0; c < tc && k >= tv; c++, line += y_channel)
-        for (int v = 0; v < tv; v++, k--, x += x_channel, w += tc) {
-            __builtin_prefetch(line + v * VL, 1);
-            point_tap(tc, tv, x, w, acc);
-        }
-    line = t->ahead;
-    for (int n = imin(t->lines_ahead, k / 2); n > 0; n--, line += t->x_plane) {
-        __builtin_prefetch(line, 0, 2);
-        for (int i = 0; i < 2; i++, k--, x += x_channel, w += tc) point_tap(tc, tv, x, w, acc);
+    for (int c = 0; c < tc && k >= tv; c++, k -= tv, line += y_channel) {
+        UNROLL for (int v = 0; v < tv; v++) __builtin_prefetch(line + v * VL, 1);
+        point_taps(tc, tv, tv, &x, &w, acc);
     }
-    for (; k > 0; k--, x += x_channel, w += tc) point_tap(tc, tv, x, w, acc);
+    line = t->ahead;
+    for (int n = imin(t->lines_ahead, k / 2); n > 0; n--, k -= 2, line += x_plane) {
+        __builtin_prefetch(line, 0, 2);
+        point_taps(tc, tv, 2, &x, &w, acc);
+    }
+    for (; k >= 4; k -= 4) point_taps(tc, tv, 4, &x, &w, acc);
+    for (; k > 0; k--) point_taps(tc, tv, 1, &x, &w, acc);
     float *y = t->y;
     UNROLL for (int c = 0; c < tc; c++, y += y_channel)
         UNROLL for (int v = 0; v < tv; v++) vf_store(y + v * VL, acc[c][v]);
@@ -106,31 +115,31 @@ struct view {
 };
 
 /* All outputs from some channels at some vectors. The first tile of outputs gathers these vectors, for they come from
- * far apart, into `window`, where the others find them side by side. next: what follows, empty if nothing does. */
+ * far apart, into `window`, where the others find them one after another. next: what follows, empty if nothing does. */
 static void run_view(const struct points *s, struct view now, struct view next, float *window)
 {
     enum { LINE = 16 };
-    const size_t plane = (size_t)s->vectors * VL, row = (size_t)now.v.size * VL;
+    const size_t plane = (size_t)s->vectors * VL;
     const float *const x = s->x + (size_t)now.k.begin * plane + (size_t)(now.v.begin * VL);
     const float *const ahead = s->x + (size_t)next.k.begin * plane + (size_t)(next.v.begin * VL);
     const int count = tile_count(s->outputs), widths = tiles(now.v.size, TILE_X);
     const int lines = imax(1, tiles(next.v.size * VL, LINE)), turns = tiles(count * widths, lines); /* of a channel */
     struct point_tile t = {
-        .channels = now.k.size, .y_channel = plane, .x_plane = plane, .keep_channel = row, .go_on = now.k.begin > 0,
+        .channels = now.k.size, .y_channel = plane, .x_plane = plane, .go_on = now.k.begin > 0,
     };
     struct part o = part_of(s->outputs, count, 0);
     for (int i = 0, turn = 0; i < count; i++, next_part(&o)) {
         float *const y = s->y + (size_t)o.begin * plane + (size_t)(now.v.begin * VL);
         t.w = s->w + (size_t)(o.begin * s->channels + now.k.begin * o.size);
         t.bias = s->bias ? s->bias + o.begin : NULL;
-        t.x_channel = i ? row : plane;
         struct part n = part_of(now.v.size, widths, 0);
         for (int j = 0; j < widths; j++, turn++, next_part(&n)) {
             const struct part far = part_of(next.k.size, turns, turn / lines);
             t.ahead = ahead + (size_t)far.begin * plane + turn % lines * LINE;
             t.lines_ahead = far.size;
-            t.x = (i ? window : x) + n.begin * VL;
-            t.keep = i ? NULL : window + n.begin * VL;
+            float *const gathered = window + n.begin * now.k.size * VL;
+            t.x = i ? gathered : x + n.begin * VL;
+            t.keep = i ? NULL : gathered;
             t.y = y + n.begin * VL;
             point_of[o.size - 1][n.size - 1](&t);
         }

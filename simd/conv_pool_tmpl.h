@@ -48,10 +48,12 @@ static inline __attribute__((always_inline)) void cell_row(const int tc, const i
         } else {
             UNROLL for (int c = 0; c < tc; c++)
             {
+                IN_TURN();
                 const vf wc = vf_set1(w[c]);
                 UNROLL for (int v = 0; v < 3; v++) acc[c][v] = vf_fma_in(in[v], wc, acc[c][v]);
                 acc[c][3] = vf_fma_at(x + row, wc, acc[c][3]);
             }
+            IN_TURN();
             in[2] = vf_load(x + row);
         }
         in[0] = in[1];

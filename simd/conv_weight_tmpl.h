@@ -23,19 +23,21 @@ struct weight_order {
     int o_lot, k_lot; /* tiles whose chains wait in scratch for the next slab; o_lot: whole turns */
 };
 
-/* What a turn reads of a slab, and x of one tile, stay in the nearest cache while channels of x pass by. A turn has
- * outputs enough that x, which comes from farther away, is worth its way. */
+/* What a turn reads of a slab, and x of one tile, stay in the nearest cache while channels of x pass by; but for windows
+ * of a single tap, where so small a slab would have chains put down and taken up more often than that is worth. A turn
+ * has outputs enough that x, which comes from farther away, is worth its way. */
 static struct weight_order weight_order(const struct weighing *m)
 {
     enum {
-        NEAREST = VL < 16 ? CR_CONV_ROWS : 14 * 1024, /* floats: a cache of 32 KB; a little more than one of 48 KB */
+        NEAREST = VL < 16 ? 8 * 1024 : 14 * 1024, /* floats: a cache of 32 KB; a little more than one of 48 KB */
+        SINGLE_TAP = VL < 16 ? CR_CONV_ROWS : NEAREST,
         REACH = VL < 16 ? 24 : 12                     /* channels x taps to a pixel of x */
     };
     const struct cr_conv *c = m->c;
     const int area = c->kh * c->kw, step = imin(c->stride, c->kh); /* rows of x that a row of outputs adds */
     struct weight_order r = { .turn = imin(m->o_tiles, tiles(REACH * step * imin(c->stride, c->kw), TILE_O * area)) };
     const int x_row = m->planes * c->in_w * VL, halo = (c->kh - step) * x_row;
-    const int rows = (NEAREST - halo) / (r.turn * TILE_O * c->out_w * VL + step * x_row);
+    const int rows = ((area == 1 ? SINGLE_TAP : NEAREST) - halo) / (r.turn * TILE_O * c->out_w * VL + step * x_row);
     r.slab = tiles(c->out_h, tiles(c->out_h, imin(imax(1, rows), c->out_h)));
 
     /* x passes by once for each lot of outputs, dy once for each lot of channels of x: the least in all where these

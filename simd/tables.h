@@ -7,7 +7,7 @@
 
 /* Floats of scratch of the gradient by weight (conv_weight_tmpl.h): for chains that wait for their next rows, and for
  * those rows of dy: so many, or of so many channels one. */
-enum { CR_CONV_CHAINS = 128 * 1024, CR_CONV_ROWS = 8 * 1024, CR_CONV_LOT = 32 };
+enum { CR_CONV_CHAINS = 128 * 1024, CR_CONV_ROWS = 28 * 1024, CR_CONV_LOT = 32 };
 
 /* Of the products of one sample (conv_product_tmpl.h): a panel of patches, each tap's outputs and a vector more. */
 enum { CR_CONV_PANEL = CR_GEMM_MOST_NR * (CR_GEMM_MOST_KC + 16) };

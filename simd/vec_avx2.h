@@ -77,12 +77,12 @@ static inline vf vf_fma_at(const float *a, vf b, vf c) { return vf_fma(vf_load(a
 #else
 static inline vf vf_fma_in(vf a, vf b, vf c)
 {
-    __asm__("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(b), "x"(a));
+    __asm__ volatile("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(b), "x"(a));
     return c;
 }
 static inline vf vf_fma_at(const float *a, vf b, vf c)
 {
-    __asm__("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(b), "m"(*(const __m256_u *)(const void *)a));
+    __asm__ volatile("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(b), "m"(*(const __m256_u *)(const void *)a));
     return c;
 }
 #endif
