@@ -111,7 +111,7 @@ static void work_free(struct work *k) { free(k->memory); }
 /* Everything a pass reads is random in (-1, 1). */
 static int work_make(struct work *k, const struct cr_conv *c, int block, struct cr_error *e)
 {
-    *k = (struct work){ .kernels = cr_kernels(), .c = *c, .s = { block, cr_lanes(block), 0 } };
+    *k = (struct work){ .kernels = cr_kernels(), .c = *c, .s = { block, cr_lanes(cr_kernels(), block), 0 } };
     const size_t side = (size_t)cr_groups(k->s) * (size_t)k->s.lanes;
     const size_t x = side * (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
     const size_t y = side * (size_t)c->out_c * (size_t)c->out_h * (size_t)c->out_w;
@@ -212,7 +212,7 @@ static int bench(const struct conv_args *a, const struct cr_arguments *words, st
     t.peak = cr_bench_peak(cr_kernels(), t.threads);
     if (!t.log.out)
         printf("%s, %d thread%s, %d samples, %d side by side; measured peak %.1f GFLOP/s\n\n%-18s  %15s  %15s  %15s\n",
-               cr_kernels()->isa, t.threads, t.threads == 1 ? "" : "s", t.block, cr_lanes(t.block), t.peak,
+               cr_kernels()->isa, t.threads, t.threads == 1 ? "" : "s", t.block, cr_lanes(cr_kernels(), t.block), t.peak,
                "GFLOP/s, of peak", "forward", "by input", "by weight");
     int rc = 0;
     for (int i = 0; i < shapes && rc == 0; i++) rc = bench_layer(&t, shape[i], e);

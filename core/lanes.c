@@ -4,10 +4,17 @@
 
 static int chosen; /* 0 = by the size of the block */
 
-int cr_lanes(long n)
+int cr_lanes_shared(long n)
 {
     if (chosen) return chosen;
     return n > 8 ? 16 : n > 2 ? 8 : 1;
+}
+
+/* Two of a table's vectors side by side, convolutions by weight would have to take apart. */
+int cr_lanes(const struct cr_kernels *k, long n)
+{
+    const int lanes = cr_lanes_shared(n);
+    return !chosen && k->side && lanes > k->side ? k->side : lanes;
 }
 
 static int convolves(const struct cr_net *net)
@@ -17,10 +24,10 @@ static int convolves(const struct cr_net *net)
     return 0;
 }
 
-int cr_lanes_of(const struct cr_net *net, long n)
+int cr_lanes_of(const struct cr_net *net, const struct cr_kernels *k, long n)
 {
     enum { FEW = 6 };
-    return !chosen && n <= FEW && convolves(net) ? 1 : cr_lanes(n);
+    return !chosen && n <= FEW && convolves(net) ? 1 : cr_lanes(k, n);
 }
 
 /* A layer whose gradient comes through 2x2 windows, a winner in each. */

@@ -9,9 +9,11 @@
 #include "simd/kernels.h"
 
 /* For blocks of at most n samples: what was chosen, else the arrangement that keeps the vectors full. */
-int cr_lanes(long n);
+int cr_lanes(const struct cr_kernels *k, long n);
+/* For threads that share a block, which has to be one group: it may have up to 16 samples. */
+int cr_lanes_shared(long n);
 /* The same for a network. Where there are convolutions, few samples are sooner done one at a time. */
-int cr_lanes_of(const struct cr_net *net, long n);
+int cr_lanes_of(const struct cr_net *net, const struct cr_kernels *k, long n);
 /* In training so are any, where most of the work is in convolutions of many channels whose gradient a max-pool thins
  * out: of a sample alone, what is zero can be left out, by some kernels only there. */
 int cr_alone_pays(const struct cr_net *net, const struct cr_kernels *k);

@@ -28,8 +28,8 @@ static size_t stored(const struct cr_layer *l, int blocks)
 
 int cr_worker_lanes(const struct cr_net *net, const struct cr_kernels *k, int block, enum cr_worker_use use)
 {
-    if (use == CR_WORKER_SHARES) return cr_lanes(block);
-    return use == CR_WORKER_TRAINS && cr_alone_pays(net, k) ? 1 : cr_lanes_of(net, block);
+    if (use == CR_WORKER_SHARES) return cr_lanes_shared(block);
+    return use == CR_WORKER_TRAINS && cr_alone_pays(net, k) ? 1 : cr_lanes_of(net, k, block);
 }
 
 int cr_worker_at_once(const struct cr_net *net, const struct cr_kernels *k, int block, enum cr_worker_use use)
@@ -183,7 +183,7 @@ int cr_worker_most_parts(const struct cr_net *net, int block, long asked)
     enum { WORTH = 128 * 1024 };
     int widest = 1, meetings = 2;
     double flop = 0;
-    if (cr_lanes(block) < block) return 1;
+    if (cr_lanes_shared(block) < block) return 1;
     for (int i = 0; i < net->layers; i++) {
         const struct cr_layer *const l = &net->layer[i];
         if (!l->weights || is_solo(l, block)) continue;

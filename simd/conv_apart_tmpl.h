@@ -81,7 +81,7 @@ static struct apart_pays apart_pays(const struct cr_conv *c, struct cr_samples s
     enum { CELL = 16, SPIKE = 8, LATENCY = 7, CHAIN = 4, BY_INPUT = 4 };
     const size_t cells = (size_t)(cr_groups(s) * s.lanes * c->out_c * cell_rows(c) * cell_columns(c));
     const size_t window = (size_t)(c->kh * c->kw), dense = 4 * cells * window * (size_t)c->in_c / VL;
-    const size_t by_weight = (size_t)imin(vectors_in_rows(c), vectors_in_taps(c)), by_input = (size_t)vectors_in_taps(c);
+    const size_t by_input = (size_t)vectors_in_taps(c), by_weight = (size_t)imin(vectors_in_rows(c), (int)by_input);
     if (c->stride != 1 || c->kw < 3 || CELL * cells > dense) return (struct apart_pays){ 0, 0 };
     const size_t spikes = count_spikes(dy, cells), each = SPIKE * spikes + CELL * cells;
     const size_t chains = CHAIN * (size_t)(s.n * c->out_c) * by_weight;

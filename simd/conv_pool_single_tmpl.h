@@ -92,8 +92,7 @@ static size_t find_winners(const struct cr_conv *c, struct canvas v, const float
         for (int lower = 0; lower < 2; lower++)
             for (int i = 0; i < vectors; i++) {
                 const int cx = i * VL, count = imin(VL, columns - cx);
-                const struct cell_spikes s =
-                    cell_spikes(dy + cx, won + i, count, (2 * cy + lower) * width + 2 * cx);
+                const struct cell_spikes s = cell_spikes(dy + cx, won + i, count, (2 * cy + lower) * width + 2 * cx);
                 n += vf_keep(s.bits & (lower ? s.lower : ~s.lower), count, s.g, s.at, spikes.g + n, spikes.at + n);
             }
     }
@@ -143,7 +142,8 @@ static void pool_single_backward(const struct cr_conv *c, struct cr_samples s, c
                                  const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
                                  float *scratch)
 {
-    const size_t cells = (size_t)(c->out_c * cell_rows(c) * cell_columns(c)), in = (size_t)(c->in_c * c->in_h * c->in_w);
+    const size_t in = (size_t)(c->in_c * c->in_h * c->in_w);
+    const size_t cells = (size_t)(c->out_c * cell_rows(c) * cell_columns(c));
     const struct pool_single p = pool_single_in(c, s, w, step, dw != NULL, dx != NULL, 1, scratch);
     const struct winner *winner = won;
 

@@ -23,9 +23,9 @@ struct weight_order {
     int o_lot, k_lot; /* tiles whose chains wait in scratch for the next slab; o_lot: whole turns */
 };
 
-/* What a turn reads of a slab, and x of one tile, stay in the nearest cache while channels of x pass by; but for windows
- * of a single tap, where so small a slab would have chains put down and taken up more often than that is worth. A turn
- * has outputs enough that x, which comes from farther away, is worth its way. */
+/* What a turn reads of a slab, and x of one tile, stay in the nearest cache while channels of x pass by; but for
+ * windows of a single tap, where chains would be put down and taken up more often than that is worth. A turn has
+ * outputs enough that x, which comes from farther away, is worth its way. */
 static struct weight_order weight_order(const struct weighing *m)
 {
     enum {

@@ -29,8 +29,8 @@ static size_t sparse_by_weight(const struct cr_conv *c, struct cr_samples s, siz
     const size_t in_rows = (size_t)c->in_c * (size_t)c->kh * (((size_t)c->kw + 3) / 4);
     const size_t in_taps = (size_t)c->kh * (size_t)c->kw * (((size_t)c->in_c + 3) / 4);
     const size_t vectors = larger(in_rows, in_taps), words = sizeof(size_t) / sizeof(float);
-    return lanes * (size_t)c->out_c * (vectors + 1) * 8 + canvases * (lines(lines((size_t)c->in_c) * bordered_plane(c) + LINE) + LINE) +
-           words * lines(vectors + LINE);
+    const size_t canvas = lines(lines((size_t)c->in_c) * bordered_plane(c) + LINE) + LINE;
+    return lanes * (size_t)c->out_c * (vectors + 1) * 8 + canvases * canvas + words * lines(vectors + LINE);
 }
 
 static size_t sparse_by_input(const struct cr_conv *c)
@@ -103,10 +103,11 @@ size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t full = lines((size_t)(cr_groups(s) * s.lanes * c->out_c) * positions) + cr_conv_scratch(c, s);
     const size_t others = sparse_by_input(c) + 2 * spikes(positions);
     if (s.lanes == 1) return lines(larger(full, sparse_by_weight(c, s, 1) + others));
-    /* Samples taken apart, 8 at a time: x, dx, dy, winners. */
+    /* Samples taken apart, 8 at a time: dx, dy, winners; x as canvases. */
     const size_t in = (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
     const size_t cells = (size_t)c->out_c * positions / 4, winners = cells + (size_t)(c->out_c * c->out_h);
-    return lines(larger(full, lines(8 * in) + lines(8 * cells) + lines(8 * winners) + sparse_by_weight(c, s, 8) + others));
+    const size_t apart = lines(8 * in) + lines(8 * cells) + lines(8 * winners);
+    return lines(larger(full, apart + sparse_by_weight(c, s, 8) + others));
 }
 
 size_t cr_linear_scratch(int in, int out, struct cr_samples s)
