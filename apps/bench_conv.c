@@ -212,8 +212,8 @@ static int bench(const struct conv_args *a, const struct cr_arguments *words, st
     t.peak = cr_bench_peak(cr_kernels(), t.threads);
     if (!t.log.out)
         printf("%s, %d thread%s, %d samples, %d side by side; measured peak %.1f GFLOP/s\n\n%-18s  %15s  %15s  %15s\n",
-               cr_kernels()->isa, t.threads, t.threads == 1 ? "" : "s", t.block, cr_lanes(cr_kernels(), t.block), t.peak,
-               "GFLOP/s, of peak", "forward", "by input", "by weight");
+               cr_kernels()->isa, t.threads, t.threads == 1 ? "" : "s", t.block, cr_lanes(cr_kernels(), t.block),
+               t.peak, "GFLOP/s, of peak", "forward", "by input", "by weight");
     int rc = 0;
     for (int i = 0; i < shapes && rc == 0; i++) rc = bench_layer(&t, shape[i], e);
     cr_log_free(&t.log);

@@ -11,53 +11,95 @@
 #include "simd/tables.h"
 #include "simd/unroll.h"
 
-/* acc[f] = start[f] + sum over k of v[k] * w[k * k_step + f * f_step], for n vectors of one lane slice. */
-static inline __attribute__((always_inline)) void chain_tile(const int nf, int k, const float *v, size_t lanes,
-                                                             const float *w, size_t k_step, size_t f_step,
-                                                             const float *start, float *y)
+/* Chains over k values for some vectors of samples: of the next one, x is x_next floats on, y y_next. Values of a vector
+ * are x_step floats apart, results y_step; weights of a chain w_step, those of the next chain w_next. start: +0 if
+ * NULL. */
+struct chains {
+    int k;
+    const float *x, *w, *start;
+    float *y;
+    size_t x_step, x_next, y_step, y_next, w_step, w_next;
+};
+
+/* nf chains of nv vectors. */
+static inline __attribute__((always_inline)) void chain_tile(const int nf, const int nv, const struct chains *c, int f)
 {
-    vf acc[TILE_F];
-    const float *row[TILE_F];
-    UNROLL for (int f = 0; f < nf; f++)
+    vf acc[TILE_F][2];
+    const float *row[TILE_F], *x = c->x, *const w = c->w + (size_t)f * c->w_next;
+    const size_t x_step = c->x_step, x_next = c->x_next, w_step = c->w_step, w_next = c->w_next;
+    UNROLL for (int i = 0; i < nf; i++)
     {
-        acc[f] = start ? vf_set1(start[f]) : vf_zero();
-        row[f] = w + (size_t)f * f_step;
+        const vf start = c->start ? vf_set1(c->start[f + i]) : vf_zero();
+        UNROLL for (int v = 0; v < nv; v++) acc[i][v] = start;
+        row[i] = w + (size_t)i * w_next;
     }
     size_t at = 0;
-    for (int i = 0; i < k; i++, v += lanes, at += k_step) {
-        const vf in = vf_load(v);
-        UNROLL for (int f = 0; f < nf; f++) acc[f] = vf_fma(in, vf_set1(row[f][at]), acc[f]);
+    for (int i = c->k; i > 0; i--, x += x_step, at += w_step) {
+        vf in[2];
+        UNROLL for (int v = 0; v < nv; v++) in[v] = vf_load(x + (size_t)v * x_next);
+        UNROLL for (int j = 0; j < nf; j++)
+        {
+            const vf weight = vf_set1(row[j][at]);
+            UNROLL for (int v = 0; v < nv; v++) acc[j][v] = vf_fma(in[v], weight, acc[j][v]);
+        }
     }
-    UNROLL for (int f = 0; f < nf; f++) vf_store(y + (size_t)f * lanes, acc[f]);
+    float *y = c->y + (size_t)f * c->y_step;
+    UNROLL for (int i = 0; i < nf; i++, y += c->y_step)
+        UNROLL for (int v = 0; v < nv; v++) vf_store(y + (size_t)v * c->y_next, acc[i][v]);
 }
 
-#define CHAINS(STEP_K, STEP_F)                                                                                         \
-    for (int f = 0; f < count; f += TILE_F) {                                                                          \
-        const float *const wf = w + (size_t)f * (STEP_F), *const bf = b ? b + f : NULL;                                \
-        float *const yf = y + (size_t)f * lanes;                                                                       \
-        switch (count - f) {                                                                                           \
-        case 1: chain_tile(1, k, x, lanes, wf, STEP_K, STEP_F, bf, yf); break;                                         \
-        case 2: chain_tile(2, k, x, lanes, wf, STEP_K, STEP_F, bf, yf); break;                                         \
-        case 3: chain_tile(3, k, x, lanes, wf, STEP_K, STEP_F, bf, yf); break;                                         \
-        case 4: chain_tile(4, k, x, lanes, wf, STEP_K, STEP_F, bf, yf); break;                                         \
-        case 5: chain_tile(5, k, x, lanes, wf, STEP_K, STEP_F, bf, yf); break;                                         \
-        case 6: chain_tile(6, k, x, lanes, wf, STEP_K, STEP_F, bf, yf); break;                                         \
-        case 7: chain_tile(7, k, x, lanes, wf, STEP_K, STEP_F, bf, yf); break;                                         \
-        default: chain_tile(TILE_F, k, x, lanes, wf, STEP_K, STEP_F, bf, yf);                                          \
-        }                                                                                                              \
-    }
-
-/* `count` chains over k values each, weights of a chain side by side in memory (a row of w each). */
-static void chains_by_row(int count, int k, const float *x, size_t lanes, const float *w, const float *b, float *y)
+/* `count` chains of one vector, and of two. */
+static void chains_of_one(const struct chains *c, int count)
 {
-    CHAINS(1, (size_t)k)
+    for (int f = 0; f < count; f += TILE_F)
+        switch (count - f) {
+        case 1: chain_tile(1, 1, c, f); break;
+        case 2: chain_tile(2, 1, c, f); break;
+        case 3: chain_tile(3, 1, c, f); break;
+        case 4: chain_tile(4, 1, c, f); break;
+        case 5: chain_tile(5, 1, c, f); break;
+        case 6: chain_tile(6, 1, c, f); break;
+        case 7: chain_tile(7, 1, c, f); break;
+        default: chain_tile(TILE_F, 1, c, f);
+        }
 }
 
-/* The same with the weights of a chain in a column of w, whose rows are `step` apart, and from +0. */
-static void chains_by_column(int count, int k, const float *x, size_t lanes, const float *w, size_t step, float *y)
+static void chains_of_two(const struct chains *c, int count)
 {
-    const float *const b = NULL;
-    CHAINS(step, 1)
+    enum { PAIRS = 6 }; /* as many chains fill 16 registers */
+    for (int f = 0; f < count; f += PAIRS)
+        switch (count - f) {
+        case 1: chain_tile(1, 2, c, f); break;
+        case 2: chain_tile(2, 2, c, f); break;
+        case 3: chain_tile(3, 2, c, f); break;
+        case 4: chain_tile(4, 2, c, f); break;
+        case 5: chain_tile(5, 2, c, f); break;
+        default: chain_tile(PAIRS, 2, c, f);
+        }
+}
+
+/* `count` chains for all samples, of `values` values each in x. */
+static void all_chains(struct cr_samples s, struct chains c, int values, int count)
+{
+    const int slices = s.lanes / VL;
+    const size_t x_group = (size_t)values * (size_t)s.lanes, y_group = (size_t)count * (size_t)s.lanes;
+    int vectors = cr_groups(s) * slices;
+    c.x_next = slices > 1 ? VL : x_group;
+    c.y_next = slices > 1 ? VL : y_group;
+    for (int v = 0; v < vectors;) {
+        const int two = VL <= 8 && v + 1 < vectors; /* wider ones multiply by weights where these lie */
+        if (two)
+            chains_of_two(&c, count);
+        else
+            chains_of_one(&c, count);
+        v += two ? 2 : 1;
+        c.x += two ? 2 * c.x_next : c.x_next;
+        c.y += two ? 2 * c.y_next : c.y_next;
+        if (slices > 1 && v % slices == 0) {
+            c.x += x_group - (size_t)s.lanes;
+            c.y += y_group - (size_t)s.lanes;
+        }
+    }
 }
 
 #if VL <= 8
@@ -77,8 +119,11 @@ static void forward(int in, int out, struct cr_samples s, const float *x, const 
         return;
     }
     const size_t lanes = (size_t)s.lanes;
-    for (int g = 0; g < cr_groups(s); g++, x += (size_t)in * lanes, y += (size_t)out * lanes)
-        for (int slice = 0; slice < s.lanes; slice += VL) chains_by_row(out, in, x + slice, lanes, w, b, y + slice);
+    const struct chains c = {
+        .k = in, .x = x, .w = w, .start = b, .y = y, .x_step = lanes, .y_step = lanes, .w_step = 1,
+        .w_next = (size_t)in,
+    };
+    all_chains(s, c, in, out);
 }
 
 static void backward_input(int in, int out, struct cr_samples s, const float *dy, const float *w, size_t step,
@@ -95,9 +140,10 @@ static void backward_input(int in, int out, struct cr_samples s, const float *dy
         return;
     }
     const size_t lanes = (size_t)s.lanes;
-    for (int g = 0; g < cr_groups(s); g++, dy += (size_t)out * lanes, dx += (size_t)in * lanes)
-        for (int slice = 0; slice < s.lanes; slice += VL)
-            chains_by_column(in, out, dy + slice, lanes, w, step, dx + slice);
+    const struct chains c = {
+        .k = out, .x = dy, .w = w, .y = dx, .x_step = lanes, .y_step = lanes, .w_step = step, .w_next = 1,
+    };
+    all_chains(s, c, out, in);
 }
 
 /* dw[o][i0 .. i0 + ni vectors) for no features: from +0 over the samples. `last` lanes of the last vector count. */
@@ -144,16 +190,61 @@ static inline __attribute__((always_inline)) void outer_tile(const int no, const
 #define THREE(...)
 #endif
 
-/* Sample-major copy of x, each row padded with zeros to whole vectors. */
+/* The same VL features of VL samples, turned: r[k] is sample k's. Features from `count` on are anything finite. */
+static inline __attribute__((always_inline)) void turned(const float *x, size_t lanes, int count, vf r[VL])
+{
+    UNROLL for (int i = 0; i < VL; i++) r[i] = vf_load(x + (size_t)(i < count ? i : count - 1) * lanes);
+    vf_transpose(r);
+}
+
+/* Fewer samples than that may be some of a vector's only, beyond which nothing can be read. */
+static int fills_vectors(struct cr_samples s) { return s.lanes % VL == 0 && s.n >= VL; }
+
+/* Where sample k lies. */
+static const float *sample_of(const float *x, int features, struct cr_samples s, int k)
+{
+    return x + (size_t)(k / s.lanes) * (size_t)features * (size_t)s.lanes + (size_t)(k % s.lanes);
+}
+
+/* Sample-major copy of x, each row padded to whole vectors with what is finite. */
 static size_t transpose(int in, struct cr_samples s, const float *x, float *xt)
 {
     const size_t step = ((size_t)in + VL - 1) / VL * VL, lanes = (size_t)s.lanes;
-    for (int k = 0; k < s.n; k++, xt += step) {
-        const float *from = x + (size_t)(k / s.lanes) * (size_t)in * lanes + (size_t)(k % s.lanes);
-        for (size_t i = 0; i < (size_t)in; i++) xt[i] = from[i * lanes];
-        for (size_t i = (size_t)in; i < step; i++) xt[i] = 0;
+    for (int k = 0; k < s.n && fills_vectors(s); k += VL) {
+        const float *const from = sample_of(x, in, s, k);
+        for (int i = 0; i < in; i += VL) {
+            vf r[VL];
+            turned(from + (size_t)i * lanes, lanes, in - i, r);
+            UNROLL for (int l = 0; l < VL; l++)
+                if (k + l < s.n) vf_store(xt + (size_t)(k + l) * step + i, r[l]);
+        }
+    }
+    for (int k = 0; k < s.n && !fills_vectors(s); k++, xt += step) {
+        const float *const from = sample_of(x, in, s, k);
+        for (size_t i = 0; i < step; i++) xt[i] = i < (size_t)in ? from[i * lanes] : 0;
     }
     return step;
+}
+
+/* db: sums over the samples. */
+static void sum_samples(int out, struct cr_samples s, const float *dy, float *db)
+{
+    const size_t lanes = (size_t)s.lanes;
+    for (int o = 0; o < out && fills_vectors(s); o += VL) {
+        vf sum = vf_zero();
+        for (int k = 0; k < s.n; k += VL) {
+            vf r[VL];
+            turned(sample_of(dy, out, s, k) + (size_t)o * lanes, lanes, out - o, r);
+            UNROLL for (int l = 0; l < VL; l++)
+                if (k + l < s.n) sum = vf_add(sum, r[l]);
+        }
+        vf_store_n(db + o, sum, out - o < VL ? out - o : VL);
+    }
+    for (int o = 0; o < out && !fills_vectors(s); o++) {
+        float sum = 0;
+        for (int k = 0; k < s.n; k++) sum += sample_of(dy, out, s, k)[(size_t)o * lanes];
+        db[o] = sum;
+    }
 }
 
 static void backward_weight(int in, int out, struct cr_samples s, const float *x, const float *dy, float *dw, float *db,
@@ -176,13 +267,7 @@ static void backward_weight(int in, int out, struct cr_samples s, const float *x
             }
         }
     }
-    for (int o = 0; o < out; o++) {
-        const float *from = dy + (size_t)o * (size_t)s.lanes;
-        float sum = 0;
-        for (int left = n; left > 0; left -= s.lanes, from += (size_t)out * (size_t)s.lanes)
-            for (int k = 0; k < s.lanes && k < left; k++) sum += from[k];
-        db[o] = sum;
-    }
+    sum_samples(out, s, dy, db);
 }
 
 const struct cr_linear_kernels LINEAR_NAME = { forward, backward_input, backward_weight };
