@@ -11,9 +11,9 @@
 #include "simd/tables.h"
 #include "simd/unroll.h"
 
-/* Chains over k values for some vectors of samples: of the next one, x is x_next floats on, y y_next. Values of a vector
- * are x_step floats apart, results y_step; weights of a chain w_step, those of the next chain w_next. start: +0 if
- * NULL. */
+/* Chains over k values for some vectors of samples: of the next vector, x is x_next floats on, y y_next. Values of a
+ * vector are x_step floats apart, results y_step; weights of a chain w_step, those of the next chain w_next. start: +0
+ * if NULL. */
 struct chains {
     int k;
     const float *x, *w, *start;
