@@ -9,6 +9,10 @@
 
 #include "simd/conv_border_tmpl.h"
 
+/* A tile has at most TILE_O x TILE_T chains: where registers are few, a row of four or five taps goes with fewer
+ * outputs. */
+enum { TILE_ROW_T = TILE_T < 5 ? 5 : TILE_T };
+
 /* Positions, a vector each: dy[o * y_plane + (oy * width + ox) * VL] meets, under tap t of channel k,
  * x[k * x_plane + oy * x_row + (column + ox * stride + t) * VL], if that column is one of 0..in_w-1. All taps of a
  * tile are within the picture for inner <= ox < outer. Strides in floats. */
@@ -21,7 +25,7 @@ struct field {
 /* One position under those taps of each channel for which 0 <= column + t < in_w: acc[o][k * columns + t]. */
 static inline __attribute__((always_inline)) void weight_edge(const int to, const int planes, const int columns,
                                                               int column, const struct field *f, const float *x,
-                                                              const float *dy, vf (*acc)[TILE_T])
+                                                              const float *dy, vf (*acc)[TILE_ROW_T])
 {
     vf g[TILE_O];
     UNROLL for (int o = 0; o < to; o++) g[o] = vf_load(dy + (size_t)o * f->y_plane);
@@ -38,10 +42,10 @@ static inline __attribute__((always_inline)) void weight_edge(const int to, cons
 /* The same under all taps. Of x and dy, the fewer vectors stay in registers while the others pass by. */
 static inline __attribute__((always_inline)) void weight_position(const int to, const int planes, const int columns,
                                                                   const struct field *f, const float *x,
-                                                                  const float *dy, vf (*acc)[TILE_T])
+                                                                  const float *dy, vf (*acc)[TILE_ROW_T])
 {
     const int tt = planes * columns;
-    vf kept[TILE_O > TILE_T ? TILE_O : TILE_T];
+    vf kept[TILE_O > TILE_ROW_T ? TILE_O : TILE_ROW_T];
     if (to <= tt) {
         UNROLL for (int o = 0; o < to; o++) kept[o] = vf_load(dy + (size_t)o * f->y_plane);
         UNROLL for (int t = 0; t < tt; t++)
@@ -65,7 +69,7 @@ static inline __attribute__((always_inline)) void weight_position(const int to, 
 static inline __attribute__((always_inline)) void weight_positions(const int to, const int planes, const int columns,
                                                                    const struct field *f, const float *x,
                                                                    const float *dy, vf (*in)[TILE_T],
-                                                                   vf (*acc)[TILE_T])
+                                                                   vf (*acc)[TILE_ROW_T])
 {
     const int last = columns - 1;
     UNROLL for (int p = 0; p < last; p++)
@@ -83,19 +87,47 @@ static inline __attribute__((always_inline)) void weight_positions(const int to,
     }
 }
 
-/* Positions from dy to `end` under all taps: where registers are many, several at a time. */
+/* The same where registers are few, in one channel of x: there is room for all taps but the last, whose vector is read
+ * where it lies, and then takes the place of the first; and for one vector of dy. */
+static inline __attribute__((always_inline)) void weight_positions_few(const int to, const int columns,
+                                                                       const struct field *f, const float *x,
+                                                                       const float *dy, vf *in,
+                                                                       vf (*acc)[TILE_ROW_T])
+{
+    const int last = columns - 1;
+    UNROLL for (int p = 0; p < last; p++)
+    {
+        UNROLL for (int o = 0; o < to; o++)
+        {
+            IN_TURN();
+            const vf g = vf_load(dy + (size_t)o * f->y_plane + p * VL);
+            UNROLL for (int t = 0; t < last; t++) acc[o][t] = vf_fma_in(in[(p + t) % last], g, acc[o][t]);
+            acc[o][last] = vf_fma_at(x + (p + last) * VL, g, acc[o][last]);
+        }
+        IN_TURN();
+        in[p] = vf_load(x + (p + last) * VL);
+    }
+}
+
+/* Positions from dy to `end` under all taps: whole tiles take several at a time. */
 static inline __attribute__((always_inline)) const float *weight_run(const int to, const int planes, const int columns,
                                                                      const struct field *f, const float *x,
                                                                      const float *dy, const float *end,
-                                                                     vf (*acc)[TILE_T])
+                                                                     vf (*acc)[TILE_ROW_T])
 {
+    const ptrdiff_t several = (columns - 1) * VL;
     if (TILE_T >= 6 && columns > 1 && to == TILE_O && f->stride == 1) {
-        const ptrdiff_t several = (columns - 1) * VL;
         vf in[TILE_T][TILE_T];
         UNROLL for (int k = 0; k < planes; k++)
             UNROLL for (int t = 0; t + 1 < columns; t++) in[k][t] = vf_load(x + (size_t)k * f->x_plane + t * VL);
         for (; end - dy >= several; dy += several, x += several)
             weight_positions(to, planes, columns, f, x, dy, in, acc);
+    }
+    if (TILE_T < 6 && columns > 2 && to == imin(TILE_O, TILE_O * TILE_T / columns) && f->stride == 1) {
+        vf in[TILE_ROW_T];
+        UNROLL for (int t = 0; t + 1 < columns; t++) in[t] = vf_load(x + t * VL);
+        for (; end - dy >= several; dy += several, x += several)
+            weight_positions_few(to, columns, f, x, dy, in, acc);
     }
     for (; dy < end; dy += VL, x += f->stride * VL)
         weight_position(to, planes, columns, f, x, dy, acc);
@@ -109,7 +141,7 @@ static inline __attribute__((always_inline)) void weight_body(const int to, cons
 {
     const int tt = planes * columns;
     const struct field f = *field; /* the compiler need not fear that stores change it */
-    vf acc[TILE_O][TILE_T];
+    vf acc[TILE_O][TILE_ROW_T];
     UNROLL for (int o = 0; o < to; o++)
         UNROLL for (int t = 0; t < tt; t++) acc[o][t] = go_on ? vf_load(lane + (o * tt + t) * 16) : vf_zero();
     for (int oy = 0; oy < f.rows; oy++, x += f.x_row) {
@@ -147,19 +179,27 @@ typedef void weight_fn(const struct field *f, const float *x, const float *dy, f
         { weight_##TO##_2_1, weight_##TO##_2_2, weight_##TO##_2_3 }, { weight_##TO##_3_1, weight_##TO##_3_2 },         \
         { weight_##TO##_4_1 }, { weight_##TO##_5_1 }, { weight_##TO##_6_1 },                                           \
     }
+WEIGHTS(1) WEIGHTS(2) WEIGHTS(3) WEIGHTS(4)
+
+static weight_fn *const weight_of[TILE_O][TILE_T][TILE_ROW_T] = { /* [channels of dy - 1][of x - 1][taps - 1] */
+    WEIGHT_KINDS(1), WEIGHT_KINDS(2), WEIGHT_KINDS(3), WEIGHT_KINDS(4),
+};
 #else
 #define WEIGHTS(TO)                                                                                                    \
     WEIGHT(TO, 1, 1) WEIGHT(TO, 1, 2) WEIGHT(TO, 1, 3) WEIGHT(TO, 2, 1) WEIGHT(TO, 3, 1)
-#define WEIGHT_KINDS(TO)                                                                                               \
-    {                                                                                                                  \
-        { weight_##TO##_1_1, weight_##TO##_1_2, weight_##TO##_1_3 }, { weight_##TO##_2_1 }, { weight_##TO##_3_1 },     \
-    }
-#endif
 WEIGHTS(1) WEIGHTS(2) WEIGHTS(3) WEIGHTS(4)
+WEIGHT(1, 1, 4) WEIGHT(2, 1, 4) WEIGHT(3, 1, 4) WEIGHT(1, 1, 5) WEIGHT(2, 1, 5)
+#define WEIGHT_KINDS(TO, ...)                                                                                          \
+    {                                                                                                                  \
+        { weight_##TO##_1_1, weight_##TO##_1_2, weight_##TO##_1_3, __VA_ARGS__ }, { weight_##TO##_2_1 },               \
+        { weight_##TO##_3_1 },                                                                                         \
+    }
 
-static weight_fn *const weight_of[TILE_O][TILE_T][TILE_T] = { /* [channels of dy - 1][channels of x - 1][taps - 1] */
-    WEIGHT_KINDS(1), WEIGHT_KINDS(2), WEIGHT_KINDS(3), WEIGHT_KINDS(4),
+static weight_fn *const weight_of[TILE_O][TILE_T][TILE_ROW_T] = { /* [channels of dy - 1][of x - 1][taps - 1] */
+    WEIGHT_KINDS(1, weight_1_1_4, weight_1_1_5), WEIGHT_KINDS(2, weight_2_1_4, weight_2_1_5),
+    WEIGHT_KINDS(3, weight_3_1_4), WEIGHT_KINDS(4, NULL),
 };
+#endif
 
 /* sum[e] = the fixed tree over lane[e], for n elements; of the lanes only the first few are there, the others +0 and
  * not read. There is room for a whole last four. */

@@ -12,7 +12,8 @@ struct weighing {
     struct cr_samples s;
     const float *x, *dy;
     size_t x_plane, y_plane;
-    int slices, planes; /* of lanes; channels of x in a tile, at most */
+    int slices; /* of lanes */
+    int outputs, planes; /* channels of dy and of x in a tile, at most */
     int o_tiles, k_tiles, pieces;
 };
 
@@ -35,20 +36,20 @@ static struct weight_order weight_order(const struct weighing *m)
     };
     const struct cr_conv *c = m->c;
     const int area = c->kh * c->kw, step = imin(c->stride, c->kh); /* rows of x that a row of outputs adds */
-    struct weight_order r = { .turn = imin(m->o_tiles, tiles(REACH * step * imin(c->stride, c->kw), TILE_O * area)) };
+    struct weight_order r = { .turn = imin(m->o_tiles, tiles(REACH * step * imin(c->stride, c->kw), m->outputs * area)) };
     const int x_row = m->planes * c->in_w * VL, halo = (c->kh - step) * x_row;
-    const int rows = ((area == 1 ? SINGLE_TAP : NEAREST) - halo) / (r.turn * TILE_O * c->out_w * VL + step * x_row);
+    const int rows = ((area == 1 ? SINGLE_TAP : NEAREST) - halo) / (r.turn * m->outputs * c->out_w * VL + step * x_row);
     r.slab = tiles(c->out_h, tiles(c->out_h, imin(imax(1, rows), c->out_h)));
 
     /* x passes by once for each lot of outputs, dy once for each lot of channels of x: the least in all where these
      * are to each other as a plane of x is to one of dy; */
     enum { ROOM = CR_CONV_CHAINS / 16 }; /* chains */
-    const size_t turn = (size_t)(r.turn * TILE_O), seen = (size_t)(area * c->out_h * c->out_w * VL);
+    const size_t turn = (size_t)(r.turn * m->outputs), seen = (size_t)(area * c->out_h * c->out_w * VL);
     r.o_lot = r.turn;
     for (size_t n = turn; n * n * seen < ROOM * m->x_plane; n += turn) r.o_lot += r.turn;
     /* more of the ones where there are few of the others. */
-    r.o_lot = imin(m->o_tiles, imax(r.o_lot, ROOM / (c->in_c * area * TILE_O) / r.turn * r.turn));
-    r.k_lot = imin(m->k_tiles, imax(1, ROOM / (r.o_lot * TILE_O * m->planes * area)));
+    r.o_lot = imin(m->o_tiles, imax(r.o_lot, ROOM / (c->in_c * area * m->outputs) / r.turn * r.turn));
+    r.k_lot = imin(m->k_tiles, imax(1, ROOM / (r.o_lot * m->outputs * m->planes * area)));
     return r;
 }
 
@@ -188,7 +189,7 @@ static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, co
     const size_t lanes = (size_t)m->s.lanes, row = (size_t)c->out_w * lanes;
     const size_t copied = m->slices > 1 ? apart((size_t)(r->slab * c->out_w) * VL) : 0; /* floats a channel */
     const int with_bias = lot->k_tile == 0, times = cr_groups(m->s) * m->slices;
-    float *const bias = space + (size_t)(r->turn * TILE_O) * copied;
+    float *const bias = space + (size_t)(r->turn * m->outputs) * copied;
     float *const weights = bias + (lot->outputs + 3) * 16; /* a tree takes four */
     for (int i = 0; i < times; i++) {
         const int g = i / m->slices, slice = i % m->slices;
@@ -228,9 +229,12 @@ static void lanes_backward_weight(const struct cr_conv *c, struct cr_samples s, 
     const size_t in = (size_t)(c->in_h * c->in_w), out = (size_t)(c->out_h * c->out_w), lanes = (size_t)s.lanes;
     struct weighing m = {
         .c = c, .s = s, .x = x, .dy = dy, .x_plane = in * lanes, .y_plane = out * lanes, .slices = s.lanes / VL,
-        .o_tiles = tiles(c->out_c, TILE_O), .pieces = tiles(c->kw, TILE_T),
+        .pieces = c->kw <= TILE_ROW_T ? 1 : tiles(c->kw, TILE_T),
     };
-    m.planes = imin(c->in_c, TILE_T / tiles(c->kw, m.pieces));
+    const int columns = tiles(c->kw, m.pieces);
+    m.outputs = imin(TILE_O, TILE_O * TILE_T / columns);
+    m.planes = imin(c->in_c, imax(1, TILE_T / columns));
+    m.o_tiles = tiles(c->out_c, m.outputs);
     m.k_tiles = tiles(c->in_c, m.planes);
     if (m.slices > 1) {
         m.x_plane = apart(in * VL);
