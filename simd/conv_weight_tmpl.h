@@ -38,7 +38,8 @@ static struct weight_order weight_order(const struct weighing *m)
     const int area = c->kh * c->kw, step = imin(c->stride, c->kh); /* rows of x that a row of outputs adds */
     struct weight_order r = { .turn = imin(m->o_tiles, tiles(REACH * step * imin(c->stride, c->kw), m->outputs * area)) };
     const int x_row = m->planes * c->in_w * VL, halo = (c->kh - step) * x_row;
-    const int rows = ((area == 1 ? SINGLE_TAP : NEAREST) - halo) / (r.turn * m->outputs * c->out_w * VL + step * x_row);
+    const int room = (area == 1 ? SINGLE_TAP : NEAREST) - halo;
+    const int rows = room / (r.turn * m->outputs * c->out_w * VL + step * x_row);
     r.slab = tiles(c->out_h, tiles(c->out_h, imin(imax(1, rows), c->out_h)));
 
     /* x passes by once for each lot of outputs, dy once for each lot of channels of x: the least in all where these
