@@ -78,7 +78,7 @@ struct apart_pays {
  * a store besides each, and to take a cell apart some more. */
 static struct apart_pays apart_pays(const struct cr_conv *c, struct cr_samples s, const float *dy)
 {
-    enum { CELL = 16, SPIKE = 8, LATENCY = 7, CHAIN = 4, BY_INPUT = 4 };
+    enum { CELL = 16, SPIKE = 8, LATENCY = 7, CHAIN = 4, BY_INPUT = 3 };
     const size_t cells = (size_t)(cr_groups(s) * s.lanes * c->out_c * cell_rows(c) * cell_columns(c));
     const size_t window = (size_t)(c->kh * c->kw), dense = 4 * cells * window * (size_t)c->in_c / VL;
     const size_t by_input = (size_t)vectors_in_taps(c), by_weight = (size_t)imin(vectors_in_rows(c), (int)by_input);

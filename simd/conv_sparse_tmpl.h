@@ -7,15 +7,13 @@
 #include "simd/conv_product_tmpl.h"
 #include "simd/conv_sparse_weight_tmpl.h"
 
-/* dx[at + tap][0..VL) += g * w[tap] for the taps of a window, VL input channels. Strides in floats. */
-static inline void spike_patch(const struct cr_conv *c, size_t row, size_t pixel, float g, const float *w, float *dx)
+/* dx[at + tap][...] += g * w[tap][...] for the taps of a window and all input channels, `along` floats to a row of taps.
+ * Strides in floats. */
+static inline void spike_patch(int rows, size_t row, size_t along, float g, const float *w, float *dx)
 {
     const vf gv = vf_set1(g);
-    for (int ky = 0; ky < c->kh; ky++, dx += row) {
-        float *to = dx;
-        for (int kx = 0; kx < c->kw; kx++, to += pixel, w += pixel)
-            vf_store(to, vf_fma(vf_load(w), gv, vf_load(to)));
-    }
+    for (; rows > 0; rows--, dx += row, w += along)
+        for (size_t i = 0; i < along; i += VL) vf_store(dx + i, vf_fma(vf_load(w + i), gv, vf_load(dx + i)));
 }
 
 /* The same for windows of side x side and pixels of VL floats, which the compiler unrolls. */
@@ -67,8 +65,7 @@ static void sparse_input_add(const struct cr_conv *c, const struct sparse_input 
         else if (k->pixel == VL && c->kh == 3 && c->kw == 3)
             spike_square(3, row, spikes.g[i], w, to);
         else
-            for (size_t part = 0; part < k->pixel; part += VL)
-                spike_patch(c, row, k->pixel, spikes.g[i], w + part, to + part);
+            spike_patch(c->kh, row, (size_t)c->kw * k->pixel, spikes.g[i], w, to);
     }
 }
 

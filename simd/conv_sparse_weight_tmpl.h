@@ -11,11 +11,11 @@
 /* A window's rows in pieces of at most VL taps. */
 static int pieces(const struct cr_conv *c) { return (c->kw + VL - 1) / VL; }
 
-/* acc[r][0..VL) += g * x[at * pixel + row[r] ...] for n rows, over the spikes, and acc[n][0..VL) += g if with_bias. x
+/* acc[r][0..VL) += g * x[at + row[r] ...] for n rows of taps, over the spikes, and acc[n][0..VL) += g if with_bias. x
  * may be read VL - 1 floats past its end. */
 static inline __attribute__((always_inline)) void spike_rows(const int n, struct spikes spikes, size_t count,
-                                                             const float *x, size_t pixel, const size_t *row,
-                                                             float *acc, const int with_bias)
+                                                             const float *x, const size_t *row, float *acc,
+                                                             const int with_bias)
 {
     vf a[SPIKE_ROWS], bias = with_bias ? vf_load(acc + n * VL) : vf_zero();
     const float *xr[SPIKE_ROWS];
@@ -26,7 +26,7 @@ static inline __attribute__((always_inline)) void spike_rows(const int n, struct
     }
     for (size_t i = 0; i < count; i++) {
         const vf g = vf_set1(spikes.g[i]);
-        const size_t at = (size_t)spikes.at[i] * pixel;
+        const size_t at = (size_t)spikes.at[i];
         UNROLL for (int r = 0; r < n; r++) a[r] = vf_fma(vf_load(xr[r] + at), g, a[r]);
         if (with_bias) bias = vf_add(bias, g);
     }
@@ -35,23 +35,22 @@ static inline __attribute__((always_inline)) void spike_rows(const int n, struct
 }
 
 /* Any number of rows; the bias comes after the last. */
-static void spike_all_rows(int rows, struct spikes spikes, size_t count, const float *x, size_t pixel,
-                           const size_t *row, float *acc)
+static void spike_all_rows(int rows, struct spikes spikes, size_t count, const float *x, const size_t *row, float *acc)
 {
     while (rows > 0) {
         const int n = rows >= SPIKE_ROWS ? SPIKE_ROWS : rows >= 5 ? 5 : 1, last = rows == n;
         if (n == SPIKE_ROWS && last)
-            spike_rows(SPIKE_ROWS, spikes, count, x, pixel, row, acc, 1);
+            spike_rows(SPIKE_ROWS, spikes, count, x, row, acc, 1);
         else if (n == SPIKE_ROWS)
-            spike_rows(SPIKE_ROWS, spikes, count, x, pixel, row, acc, 0);
+            spike_rows(SPIKE_ROWS, spikes, count, x, row, acc, 0);
         else if (n == 5 && last)
-            spike_rows(5, spikes, count, x, pixel, row, acc, 1);
+            spike_rows(5, spikes, count, x, row, acc, 1);
         else if (n == 5)
-            spike_rows(5, spikes, count, x, pixel, row, acc, 0);
+            spike_rows(5, spikes, count, x, row, acc, 0);
         else if (last)
-            spike_rows(1, spikes, count, x, pixel, row, acc, 1);
+            spike_rows(1, spikes, count, x, row, acc, 1);
         else
-            spike_rows(1, spikes, count, x, pixel, row, acc, 0);
+            spike_rows(1, spikes, count, x, row, acc, 0);
         rows -= n;
         row += n;
         acc += n * VL;
@@ -97,6 +96,55 @@ static int spike_window(const struct cr_conv *c, struct spikes spikes, size_t co
     return 1;
 }
 
+/* The same for n <= SPIKE_RUN vectors side by side, of pixels of `pixel` floats. */
+enum { SPIKE_RUN = 12 };
+typedef void spike_run_fn(struct spikes spikes, size_t count, const float *x, size_t pixel, float *acc);
+static inline __attribute__((always_inline)) void spike_run(const int n, const int with_bias, struct spikes spikes,
+                                                            size_t count, const float *x, size_t pixel, float *acc)
+{
+    vf a[SPIKE_RUN], bias = with_bias ? vf_load(acc + n * VL) : vf_zero();
+    UNROLL for (int v = 0; v < n; v++) a[v] = vf_load(acc + v * VL);
+    for (size_t i = 0; i < count; i++) {
+        const vf g = vf_set1(spikes.g[i]);
+        const float *const at = x + (size_t)spikes.at[i] * pixel;
+        UNROLL for (int v = 0; v < n; v++) a[v] = vf_fma(vf_load(at + v * VL), g, a[v]);
+        if (with_bias) bias = vf_add(bias, g);
+    }
+    UNROLL for (int v = 0; v < n; v++) vf_store(acc + v * VL, a[v]);
+    if (with_bias) vf_store(acc + n * VL, bias);
+}
+
+#define RUN(N)                                                                                                         \
+    static void spike_run_##N(struct spikes spikes, size_t count, const float *x, size_t pixel, float *acc)            \
+    {                                                                                                                  \
+        spike_run(N, 0, spikes, count, x, pixel, acc);                                                                 \
+    }                                                                                                                  \
+    static void spike_last_##N(struct spikes spikes, size_t count, const float *x, size_t pixel, float *acc)           \
+    {                                                                                                                  \
+        spike_run(N, 1, spikes, count, x, pixel, acc);                                                                 \
+    }
+RUN(1) RUN(2) RUN(3) RUN(4) RUN(5) RUN(6) RUN(7) RUN(8) RUN(9) RUN(10) RUN(11) RUN(12)
+#define RUNS(KIND)                                                                                                     \
+    {                                                                                                                  \
+        spike_##KIND##_1, spike_##KIND##_2, spike_##KIND##_3, spike_##KIND##_4, spike_##KIND##_5, spike_##KIND##_6,    \
+        spike_##KIND##_7, spike_##KIND##_8, spike_##KIND##_9, spike_##KIND##_10, spike_##KIND##_11, spike_##KIND##_12, \
+    }
+
+/* `rows` rows of a window, `vectors` in each; the bias comes after the last. */
+static void spike_runs(int rows, int vectors, struct spikes spikes, size_t count, const float *x, size_t x_row,
+                       size_t pixel, float *acc)
+{
+    static spike_run_fn *const run[2][SPIKE_RUN] = { RUNS(run), RUNS(last) }; /* [with the bias][n - 1] */
+    const int times = tiles(vectors, SPIKE_RUN);
+    for (; rows > 0; rows--, x += x_row) {
+        struct part p = part_of(vectors, times, 0);
+        for (int i = 0; i < times; i++, next_part(&p)) {
+            run[rows == 1 && i + 1 == times][p.size - 1](spikes, count, x + p.begin * VL, pixel, acc);
+            acc += p.size * VL;
+        }
+    }
+}
+
 /* The chains of all taps while samples pass by: vectors, as above, then the bias, for each channel and lane. */
 struct sparse_weight {
     struct canvas v;
@@ -106,7 +154,7 @@ struct sparse_weight {
     int lanes, rows;
     size_t per_channel, chains;
     float *acc, *canvas;
-    size_t *row;            /* where each vector begins in the canvas */
+    size_t *row;            /* where each vector begins in the canvas, if these are rows of taps */
     float *end;             /* of the scratch it uses */
 };
 
@@ -162,7 +210,10 @@ static void sparse_weight_add(const struct cr_conv *c, const struct sparse_weigh
 {
     float *const acc = k->acc + (size_t)(i % 16) * k->chains + (size_t)o * k->per_channel;
     if (k->last && k->pixel == VL && spike_window(c, spikes, count, canvas, k->v.width * VL, acc)) return;
-    spike_all_rows(k->rows, spikes, count, canvas, k->pixel, k->row, acc);
+    if (k->last)
+        spike_runs(c->kh, c->kw * (int)(k->pixel / VL), spikes, count, canvas, k->v.width * k->pixel, k->pixel, acc);
+    else
+        spike_all_rows(k->rows, spikes, count, canvas, k->row, acc);
 }
 
 static void sparse_weight_out(const struct cr_conv *c, const struct sparse_weight *k, float *dw, float *db)
