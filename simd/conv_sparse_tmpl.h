@@ -7,8 +7,8 @@
 #include "simd/conv_product_tmpl.h"
 #include "simd/conv_sparse_weight_tmpl.h"
 
-/* dx[at + tap][...] += g * w[tap][...] for the taps of a window and all input channels, `along` floats to a row of taps.
- * Strides in floats. */
+/* dx[at + tap][...] += g * w[tap][...] for the taps of a window and all input channels, `along` floats to a row of
+ * taps. */
 static inline void spike_patch(int rows, size_t row, size_t along, float g, const float *w, float *dx)
 {
     const vf gv = vf_set1(g);

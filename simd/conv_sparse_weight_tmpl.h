@@ -170,19 +170,19 @@ static struct sparse_weight sparse_weight_in(const struct cr_conv *c, struct cr_
     k.last = vectors_in_taps(c) < vectors_in_rows(c);
     k.rows = k.last ? vectors_in_taps(c) : vectors_in_rows(c);
     if (k.last) k.pixel = ((size_t)c->in_c + VL - 1) / VL * VL;
-    k.image = (((k.last ? k.pixel : (size_t)c->in_c) * k.v.plane + VL + 15) / 16 | 1) * 16;
+    const size_t picture = (k.last ? k.pixel : (size_t)c->in_c) * k.v.plane;
+    k.image = apart(picture + VL);
     k.per_channel = (size_t)(k.rows + 1) * VL;
     k.chains = (size_t)c->out_c * k.per_channel;
     k.canvas = k.acc + (size_t)k.lanes * k.chains;
     k.row = (size_t *)(void *)(k.canvas + canvases * k.image);
     k.end = (float *)(void *)(k.row + (k.rows + 7) / 8 * 8);
-    const size_t planes = k.last ? 1 : (size_t)c->in_c, along = k.last ? (size_t)c->kw * k.pixel : (size_t)c->kw;
     size_t *row = k.row;
-    for (size_t i = 0; i < planes; i++)
+    for (size_t i = 0; i < (size_t)c->in_c && !k.last; i++)
         for (size_t ky = 0; ky < (size_t)c->kh; ky++)
-            for (size_t at = 0; at < along; at += VL) *row++ = (i * k.v.plane + ky * k.v.width) * k.pixel + at;
-    if (c->pad) put_zeros(k.canvas, canvases * k.image);
-    for (size_t i = 0; i < canvases; i++) put_zeros(k.canvas + (i + 1) * k.image - 2 * VL, 2 * VL);
+            for (size_t at = 0; at < (size_t)c->kw; at += VL) *row++ = i * k.v.plane + ky * k.v.width + at;
+    if (c->pad && (k.last || canvases > 1)) put_zeros(k.canvas, canvases * k.image); /* a picture alone is copied so */
+    for (size_t i = 0; i < canvases; i++) put_zeros(k.canvas + i * k.image + picture, k.image - picture);
     return k;
 }
 

@@ -36,7 +36,8 @@ static struct weight_order weight_order(const struct weighing *m)
     };
     const struct cr_conv *c = m->c;
     const int area = c->kh * c->kw, step = imin(c->stride, c->kh); /* rows of x that a row of outputs adds */
-    struct weight_order r = { .turn = imin(m->o_tiles, tiles(REACH * step * imin(c->stride, c->kw), m->outputs * area)) };
+    const int reach = REACH * step * imin(c->stride, c->kw);
+    struct weight_order r = { .turn = imin(m->o_tiles, tiles(reach, m->outputs * area)) };
     const int x_row = m->planes * c->in_w * VL, halo = (c->kh - step) * x_row;
     const int room = (area == 1 ? SINGLE_TAP : NEAREST) - halo;
     const int rows = room / (r.turn * m->outputs * c->out_w * VL + step * x_row);
