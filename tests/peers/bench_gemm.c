@@ -23,6 +23,7 @@ extern void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k
 
 /* Each library has its own. */
 extern char *openblas_get_corename(void) __attribute__((weak));
+extern void bli_init(void) __attribute__((weak));
 extern int bli_arch_query_id(void) __attribute__((weak));
 extern const char *bli_arch_string(int id) __attribute__((weak));
 
@@ -83,6 +84,7 @@ static void product(const char *text)
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--kernels") == 0) {
+        if (bli_init) bli_init();
         puts(openblas_get_corename ? openblas_get_corename() : bli_arch_string(bli_arch_query_id()));
         return 0;
     }

@@ -112,6 +112,18 @@ def blas(name):
     return built("bench_" + name, "bench_gemm.c", package, "-L" + folder, flag, "-Wl,-rpath," + folder)
 
 
+@functools.lru_cache(None)
+def kernels(name):
+    """The name of the kernels a library chooses, and what it has to be told. BLIS goes by the processor's family; to one
+    younger than itself it gives kernels in C, unless told its number of Skylake-X or Haswell."""
+    chosen = output(blas(name), "--kernels").strip()
+    if chosen != "generic":
+        return chosen, {}
+    with open("/proc/cpuinfo", encoding="ascii") as f:
+        told = {"BLIS_ARCH_TYPE": "0" if " avx512f" in f.read() else "3"}
+    return output(blas(name), "--kernels", **told).strip(), told
+
+
 # ---- measurements: each gives a number, or a table of numbers; the arguments are its name
 
 def train(net, batch, threads, *more):
@@ -166,8 +178,8 @@ def gemm(threads):
 
 
 def gemm_peer(name, threads):
-    return products(output(blas(name), *PRODUCTS, OPENBLAS_NUM_THREADS=str(threads), BLIS_NUM_THREADS=str(threads)),
-                    threads)
+    return products(output(blas(name), *PRODUCTS, OPENBLAS_NUM_THREADS=str(threads), BLIS_NUM_THREADS=str(threads),
+                           **kernels(name)[1]), threads)
 
 
 def start_up():
@@ -363,8 +375,7 @@ def tell(rows, m, rounds):
         lines += ["", f"Layers, one thread, 16 samples: GFLOP/s of corering (share of measured peak){peer}.", ""]
         lines += layer_table(m, 6 in rows)
     if 7 in rows:
-        names = " / ".join(f"{name} ({output(blas(name), '--kernels').strip()} kernels)"
-                           for name in LIBRARIES if blas(name))
+        names = " / ".join(f"{name} ({kernels(name)[0]} kernels)" for name in LIBRARIES if blas(name))
         lines += ["", f"Products KIND:MxNxK, GFLOP/s of corering / {names}.", ""] + product_table(m)
     return lines
 
