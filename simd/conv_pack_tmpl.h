@@ -98,60 +98,69 @@ static size_t weights_before(const struct cr_conv *c, int phase)
     return taps * (size_t)c->out_c;
 }
 
-/* Where some taps of w go: of the next output and a tile's channels. */
+/* Where some taps of w go: tap k of output o, of the tile of tc channels that begins at channel i, to
+ * phase[k] + taps[k] * (i * outputs + o * tc) + tap[k] * tc. */
 struct places {
-    size_t at[VL], step[VL]; /* step: from output to output */
+    size_t phase[VL], taps[VL], tap[VL];
 };
 
-/* Taps t..t+n-1, tile of tc input channels from channel i on, output 0. */
-static struct places places_of(const struct cr_conv *c, int t, int n, int i, int tc)
+/* Taps t..t+n-1. */
+static struct places places_of(const struct cr_conv *c, int t, int n)
 {
     const int s = c->stride;
     struct places p;
     for (int k = 0; k < n; k++) {
         const int ky = (t + k) / c->kw, kx = (t + k) % c->kw;
         const int ny = phase_of(ky % s, c->kh, s, 0, 0).taps, nx = phase_of(kx % s, c->kw, s, 0, 0).taps;
-        const size_t before = (size_t)c->in_c * weights_before(c, ky % s * s + kx % s);
-        p.step[k] = (size_t)(ny * nx * tc);
-        p.at[k] = before + (size_t)i * (size_t)c->out_c * (size_t)(ny * nx) +
-                  (size_t)(((ny - 1 - ky / s) * nx + nx - 1 - kx / s) * tc);
+        p.phase[k] = (size_t)c->in_c * weights_before(c, ky % s * s + kx % s);
+        p.taps[k] = (size_t)(ny * nx);
+        p.tap[k] = (size_t)((ny - 1 - ky / s) * nx + nx - 1 - kx / s);
     }
     return p;
 }
 
-/* n taps of a tile, of all outputs. */
+/* n taps of a tile that begins at channel i, of outputs o..end-1. */
 static inline __attribute__((always_inline)) void pack_taps(const int tc, int n, const struct cr_conv *c,
-                                                            const float *w, size_t step, struct places p,
-                                                            float *packed)
+                                                            const float *w, size_t step, const struct places *p, int i,
+                                                            int o, int end, float *packed)
 {
     float column[VL][8];
-    for (int o = 0; o < c->out_c; o++, w += step) {
+    size_t at[VL];
+    for (int k = 0; k < n; k++)
+        at[k] = p->phase[k] + p->taps[k] * (size_t)(i * c->out_c + o * tc) + p->tap[k] * (size_t)tc;
+    for (; o < end; o++, w += step) {
         if (c->kh * c->kw == 1) { /* side by side already */
-            put_column(tc, w, packed + p.at[0] + (size_t)(o * tc));
-            continue;
+            put_column(tc, w, packed + at[0]);
+        } else {
+            take_columns(tc, n, w, (size_t)(c->kh * c->kw), column);
+            for (int k = 0; k < n; k++) put_column(tc, column[k], packed + at[k]);
         }
-        take_columns(tc, n, w, (size_t)(c->kh * c->kw), column);
-        for (int k = 0; k < n; k++) put_column(tc, column[k], packed + p.at[k]);
-        for (int k = 0; k < n; k++) p.at[k] += p.step[k];
+        for (int k = 0; k < n; k++) at[k] += p->taps[k] * (size_t)tc;
     }
 }
 
 /* Phase by phase, the taps of each descending, so that outputs ascend: (output, ty, tx), all tiles of input channels
- * one after another. A phase is at in_c * weights_before(); its tile from channel i on, at i * out_c * its taps. */
+ * one after another. A phase is at in_c * weights_before(); its tile from channel i on, at i * out_c * its taps. Some
+ * outputs at a time, lest each line of w come from memory by itself. */
 static void pack_backward(const struct cr_conv *c, const float *w, size_t step, float *packed)
 {
+    enum { OUTPUTS = 8 };
     const int area = c->kh * c->kw, count = tile_count(c->in_c);
-    struct part i = part_of(c->in_c, count, 0);
-    for (int tile = 0; tile < count; tile++, next_part(&i))
-        for (int t = 0; t < area; t += VL) {
-            const int n = imin(VL, area - t);
-            const struct places p = places_of(c, t, n, i.begin, i.size);
-            const float *const from = w + i.begin * area + t;
-            if (i.size == TILE_C)
-                pack_taps(TILE_C, n, c, from, step, p, packed);
-            else
-                pack_taps(i.size, n, c, from, step, p, packed);
+    for (int t = 0; t < area; t += VL) {
+        const int n = imin(VL, area - t);
+        const struct places p = places_of(c, t, n);
+        for (int o = 0; o < c->out_c; o += OUTPUTS) {
+            const int end = imin(o + OUTPUTS, c->out_c);
+            struct part i = part_of(c->in_c, count, 0);
+            for (int tile = 0; tile < count; tile++, next_part(&i)) {
+                const float *const from = w + (size_t)o * step + i.begin * area + t;
+                if (i.size == TILE_C)
+                    pack_taps(TILE_C, n, c, from, step, &p, i.begin, o, end, packed);
+                else
+                    pack_taps(i.size, n, c, from, step, &p, i.begin, o, end, packed);
+            }
         }
+    }
 }
 
 #endif

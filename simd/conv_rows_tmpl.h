@@ -123,6 +123,8 @@ static void run_plane(const struct plane *p, struct lot lot, int begin, int end)
         float *out[TILE_X];
         struct tile t = { .t0 = imax(0, p->first - p1) };
         t.t1 = imax(t.t0, imin(p->taps_x, p->last - p0 + 1));
+        t.lead = slices && p0 + t.t0 < p->first;
+        t.trail = slices && p1 + t.t1 - 1 > p->last;
         for (int row = begin, next; row < end; row = next) {
             const struct overlap k = overlap_of(p, row, imin(most_rows, end - row));
             const float *xr = p->x + (size_t)imax(0, p->top + row * p->top_step) * p->x_row;

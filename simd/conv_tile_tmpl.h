@@ -31,6 +31,7 @@ struct tile {
     float *y[TILE_X];
     const float *w, *bias;
     int ty, t0, t1;             /* taps: ty rows, columns t0..t1-1 */
+    int lead, trail;            /* the first vector lacks the first of these columns, the last one the last */
 };
 
 /* One tap of the walk. narrow: one vector that is wider than the row. */
@@ -44,6 +45,35 @@ static inline __attribute__((always_inline)) void tile_tap(const int tc, const i
     {
         const vf wc = vf_set1(w[c]);
         UNROLL for (int v = 0; v < tv; v++) acc[c][v] = vf_fma(in[v], wc, acc[c][v]);
+    }
+}
+
+/* A row of `taps` taps. */
+static inline __attribute__((always_inline)) void tile_row(const int tc, const int tv, const int narrow, const int taps,
+                                                           const struct plane *p, const float *const *x, size_t at,
+                                                           const float *w, vf (*acc)[TILE_X])
+{
+    UNROLL for (int tx = 0; tx < taps; tx++)
+        tile_tap(tc, tv, narrow, p, x, at + (size_t)(tx * p->lanes), w + tx * tc, acc);
+}
+
+/* The same for three taps where the vectors are pixels side by side: each one is loaded once, in the place of the one
+ * that is done with. The first of them may lack the first tap, the last the last: beside the picture are zeros. */
+static inline __attribute__((always_inline)) void tile_row_along(const int tc, const int tv, const int lead,
+                                                                 const int trail, const float *x, const float *w,
+                                                                 vf (*acc)[TILE_X])
+{
+    vf in[TILE_X];
+    UNROLL for (int v = lead; v < tv; v++) in[v] = vf_load(x + v * VL);
+    UNROLL for (int tx = 0; tx < 3; tx++, w += tc)
+    {
+        const int from = tx == 0 && lead, to = tv - (tx == 2 && trail);
+        if (tx > 0 && to == tv) in[(tx - 1) % tv] = vf_load(x + (tv + tx - 1) * VL);
+        UNROLL for (int c = 0; c < tc; c++)
+        {
+            const vf wc = vf_set1(w[c]);
+            UNROLL for (int v = from; v < to; v++) acc[c][v] = vf_fma(in[(v + tx) % tv], wc, acc[c][v]);
+        }
     }
 }
 
@@ -63,45 +93,39 @@ static inline __attribute__((always_inline)) void tile_walk(const int tc, const 
     for (int k = p->channels; k > 0; k--, at += x_channel, w += w_channel)
         for (size_t row = rows; row > 0; row--, at += x_row, w += w_row)
             if (fixed)
-                UNROLL for (int tx = 0; tx < fixed; tx++)
-                    tile_tap(tc, tv, narrow, p, x, at + (size_t)tx * lanes, w + tx * tc, acc);
+                tile_row(tc, tv, narrow, fixed, p, x, at, w, acc);
             else
                 for (size_t tx = 0; tx < taps; tx++)
                     tile_tap(tc, tv, narrow, p, x, at + tx * lanes, w + tx * (size_t)tc, acc);
 }
 
-/* The same for 3x3 taps. along: the vectors are pixels side by side; each one of a row is loaded once, in the place of
- * the one that is done with. With many registers, tiles are so large that even a loop over three rows is felt; with
- * few, a long body is the slower one. */
+/* The same for a tile of two or more pixels at an end of the rows, of three taps. */
+static inline __attribute__((always_inline)) void tile_end(const int tc, const int tv, const int lead, const int trail,
+                                                           const struct plane *p, const struct tile *t, const float *x,
+                                                           vf (*acc)[TILE_X])
+{
+    const size_t rows = (size_t)t->ty, x_row = p->x_row, x_channel = p->x_channel - rows * x_row;
+    const size_t w_channel = ((size_t)p->taps_y - rows) * (size_t)(3 * tc);
+    const float *w = t->w;
+    for (int k = p->channels; k > 0; k--, x += x_channel, w += w_channel)
+        for (size_t row = rows; row > 0; row--, x += x_row, w += 3 * tc) tile_row_along(tc, tv, lead, trail, x, w, acc);
+}
+
+/* The same for 3x3 taps. With many registers, tiles are so large that even a loop over three rows is felt; with few, a
+ * long body is the slower one. */
 static inline __attribute__((always_inline)) void tile_three(const int tc, const int tv, const int along,
                                                              const struct plane *p, const struct tile *t,
                                                              const float *const *x, vf (*acc)[TILE_X])
 {
-    const size_t x_row = p->x_row, x_channel = p->x_channel, lanes = (size_t)p->lanes;
+    const size_t x_row = p->x_row, x_channel = p->x_channel;
     const float *w = t->w;
     size_t at = 0;
     for (int k = p->channels; k > 0; k--, at += x_channel, w += 9 * tc)
         UNROLL for (int ty = 0; ty < 3; ty++)
-        {
-            const size_t row = at + (size_t)ty * x_row;
-            const float *const wt = w + 3 * ty * tc;
-            if (!along) {
-                UNROLL for (int tx = 0; tx < 3; tx++)
-                    tile_tap(tc, tv, 0, p, x, row + (size_t)tx * lanes, wt + tx * tc, acc);
-                continue;
-            }
-            vf in[TILE_X];
-            UNROLL for (int v = 0; v < tv; v++) in[v] = vf_load(x[0] + row + v * VL);
-            UNROLL for (int tx = 0; tx < 3; tx++)
-            {
-                if (tx > 0) in[(tx - 1) % tv] = vf_load(x[0] + row + (tv + tx - 1) * VL);
-                UNROLL for (int c = 0; c < tc; c++)
-                {
-                    const vf wc = vf_set1(wt[tx * tc + c]);
-                    UNROLL for (int v = 0; v < tv; v++) acc[c][v] = vf_fma(in[(v + tx) % tv], wc, acc[c][v]);
-                }
-            }
-        }
+            if (along)
+                tile_row_along(tc, tv, 0, 0, x[0] + at + (size_t)ty * x_row, w + 3 * ty * tc, acc);
+            else
+                tile_row(tc, tv, 0, 3, p, x, at + (size_t)ty * x_row, w + 3 * ty * tc, acc);
 }
 
 /* The same for a single tap: one loop is enough. */
@@ -122,16 +146,22 @@ static inline __attribute__((always_inline)) void tile_taps(const int tc, const 
 {
     const int taps = t->t1 - t->t0; /* of a row */
     const int often = tc > TILE_C / 2; /* such tiles have loops of their own for the usual windows */
+    const int three = often && !narrow && taps == 3 && p->taps_x == 3;
+    const int square = three && TILE_X >= 4 && t->ty == 3 && p->taps_y == 3;
+    const int along = p->lanes == VL && p->x_step == VL && x[tv - 1] == x[0] + (tv - 1) * VL;
     if (t->ty == 0 || taps == 0)
         return;
     else if (t->ty == 1 && taps == 1)
         tile_one_tap(tc, tv, narrow, p, t, x, acc);
-    else if (often && !narrow && TILE_X >= 4 && t->ty == 3 && taps == 3 && p->taps_x == 3 && p->taps_y == 3) {
-        if (p->lanes == VL && p->x_step == VL && x[tv - 1] == x[0] + (tv - 1) * VL)
-            tile_three(tc, tv, 1, p, t, x, acc);
-        else
-            tile_three(tc, tv, 0, p, t, x, acc);
-    } else if (often && taps == 2)
+    else if (three && tv > 1 && along && t->lead)
+        tile_end(tc, tv, 1, 0, p, t, x[0], acc);
+    else if (three && tv > 1 && along && t->trail)
+        tile_end(tc, tv, 0, 1, p, t, x[0], acc);
+    else if (square && along)
+        tile_three(tc, tv, 1, p, t, x, acc);
+    else if (square)
+        tile_three(tc, tv, 0, p, t, x, acc);
+    else if (often && taps == 2)
         tile_walk(tc, tv, narrow, 2, p, t, x, acc);
     else if (often && taps == 3)
         tile_walk(tc, tv, narrow, 3, p, t, x, acc);
