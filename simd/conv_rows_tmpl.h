@@ -18,13 +18,15 @@ static int first_pixel(const struct plane *p, int v)
     return v * VL + VL <= p->pixels || p->pixels < VL ? v * VL : p->pixels - VL;
 }
 
+/* How many taps the last pixel of a row lacks. */
+static int lacks(const struct plane *p) { return p->taps_x - 1 - (p->last - (p->pixels - 1) * p->step_px); }
+
 /* How many vectors the tile that begins at vector v takes. In a row whose ends have few of many taps, as in the
  * gradient by input of a large unpadded window, tiles there are narrow, so that less is multiplied by zero. */
 static int tile_width(const struct plane *p, int v, int vectors)
 {
     const int slices = p->lanes / VL, rest = vectors - v;
-    const int missing = p->taps_x - 1 - (p->last - (p->pixels - 1) * p->step_px); /* taps the last pixel lacks */
-    const int left = p->first >= 3 ? p->first * slices : 0, right = missing >= 3 ? missing * slices : 0;
+    const int left = p->first >= 3 ? p->first * slices : 0, right = lacks(p) >= 3 ? lacks(p) * slices : 0;
     if (v < left || v >= vectors - right) return rest < 2 ? rest : 2;
     const int inner = rest - right, tiles = (inner + TILE_X - 1) / TILE_X;
     return (inner + tiles - 1) / tiles;
@@ -188,30 +190,50 @@ static struct reach reach_of(const struct plane *p, int planes, int row, int end
     return r;
 }
 
+/* Can the tiles of a plane do without zeros beside the rows? One sample alone if there are none; samples side by side
+ * if there is a tile for each end (tile_at_end). */
+static int wants_no_zeros(const struct plane *p)
+{
+    const int none = p->first <= 0 && lacks(p) <= 0, few = p->first <= 1 && lacks(p) <= 1;
+    if (p->lanes == 1 || none) return none;
+    return few && (p->taps_x == 3 || (p->taps_x == 2 && p->x_step == VL)) && p->pixels > TILE_X &&
+           p->outputs / tile_count(p->outputs) > TILE_C / 2;
+}
+
+static int in_place(const struct plane *p, int planes)
+{
+    int yes = p->lanes == 1 || (IN_PLACE && p->lanes == VL);
+    for (int i = 0; i < planes; i++) yes = yes && wants_no_zeros(p + i);
+    return yes;
+}
+
 /* The whole walk: slab by slab of rows. The planes of outputs differ in rows, taps and y; portions are those of the
  * first, which with a stride of 2 has the most taps. x (channels, height, width) is copied to `space`, with zeros
  * beside the rows and channels well apart, hence x_channel is set here; p->x is where pixel 0's first tap is in such
- * a copy. One sample alone that wants no zeros is read where it is. */
+ * a copy. Where no zeros are wanted x is read where it is. */
 static void run_slabs(const struct plane *p, int planes, struct border z, int width, const float *x, float *space)
 {
     const struct portion some = portion_of(p);
     const int count = tile_count(p->outputs);
     const size_t plane = (size_t)(p->height * width) * (size_t)p->lanes;
-    const int in_place = p->lanes == 1 && z.left + z.right == 0;
+    const int copied = !in_place(p, planes);
     int rows = 0;
     for (int i = 0; i < planes; i++) rows = imax(rows, p[i].rows);
     for (int row = 0; row < rows; row += some.rows) {
         const int end = imin(row + some.rows, rows);
         const struct reach r = reach_of(p, planes, row, end);
-        const size_t x_channel = in_place ? plane : apart((size_t)(r.high - r.low) * p->x_row);
+        const size_t x_channel = copied ? apart((size_t)(r.high - r.low) * p->x_row) : plane;
         for (int k = 0; k < p->channels; k += some.channels) {
             const int channels = imin(some.channels, p->channels - k);
             const float *const from = x + (size_t)k * plane + (size_t)(r.low * width) * (size_t)p->lanes;
-            if (!in_place)
+            if (copied)
                 copy_bordered((size_t)channels, r.high - r.low, width, p->lanes, z, from, plane, space, x_channel);
             for (int i = 0; i < planes; i++) {
                 struct plane q = p[i];
-                if (in_place) q.x = from + (q.x - space);
+                if (!copied) {
+                    q.x = from + (q.x - space) - z.left * p->lanes;
+                    q.x_row = (size_t)(width * p->lanes);
+                }
                 q.x_channel = x_channel;
                 q.top -= r.low;
                 q.height = r.high - r.low;

@@ -7,6 +7,10 @@
 
 #include "simd/conv_border_tmpl.h"
 
+/* Where a vector is a whole line of cache, rows of x are read where they lie, if tiles can do without zeros beside
+ * them. Of shorter vectors a tile reads less from each channel: then it is better to have it all near. */
+enum { IN_PLACE = VL >= 16 };
+
 /* Outputs y[channel][row][p] = bias + sum over k, ty, tx of x[k][row's top + ty][p * x_step + tx] * w, for the
  * channels of a tile. Strides in floats. */
 struct plane {
@@ -34,40 +38,42 @@ struct tile {
     int lead, trail;            /* the first vector lacks the first of these columns, the last one the last */
 };
 
-/* One tap of the walk. narrow: one vector that is wider than the row. */
-static inline __attribute__((always_inline)) void tile_tap(const int tc, const int tv, const int narrow,
+/* One tap of the walk, of vectors from..to-1. narrow: one vector that is wider than the row. */
+static inline __attribute__((always_inline)) void tile_tap(const int tc, const int from, const int to, const int narrow,
                                                            const struct plane *p, const float *const *x, size_t at,
                                                            const float *w, vf (*acc)[TILE_X])
 {
     vf in[TILE_X];
-    UNROLL for (int v = 0; v < tv; v++) in[v] = narrow ? vf_load_n(x[v] + at, p->pixels) : vf_load(x[v] + at);
+    UNROLL for (int v = from; v < to; v++) in[v] = narrow ? vf_load_n(x[v] + at, p->pixels) : vf_load(x[v] + at);
     UNROLL for (int c = 0; c < tc; c++)
     {
         const vf wc = vf_set1(w[c]);
-        UNROLL for (int v = 0; v < tv; v++) acc[c][v] = vf_fma(in[v], wc, acc[c][v]);
+        UNROLL for (int v = from; v < to; v++) acc[c][v] = vf_fma(in[v], wc, acc[c][v]);
     }
 }
 
-/* A row of `taps` taps. */
+/* A row of taps. lead: the first vector lacks the first of them; trail: the last vector the last. */
 static inline __attribute__((always_inline)) void tile_row(const int tc, const int tv, const int narrow, const int taps,
-                                                           const struct plane *p, const float *const *x, size_t at,
-                                                           const float *w, vf (*acc)[TILE_X])
+                                                           const int lead, const int trail, const struct plane *p,
+                                                           const float *const *x, size_t at, const float *w,
+                                                           vf (*acc)[TILE_X])
 {
     UNROLL for (int tx = 0; tx < taps; tx++)
-        tile_tap(tc, tv, narrow, p, x, at + (size_t)(tx * p->lanes), w + tx * tc, acc);
+        tile_tap(tc, lead && tx == 0, tv - (trail && tx == taps - 1), narrow, p, x, at + (size_t)(tx * p->lanes),
+                 w + tx * tc, acc);
 }
 
-/* The same for three taps where the vectors are pixels side by side: each one is loaded once, in the place of the one
- * that is done with. The first of them may lack the first tap, the last the last: beside the picture are zeros. */
-static inline __attribute__((always_inline)) void tile_row_along(const int tc, const int tv, const int lead,
-                                                                 const int trail, const float *x, const float *w,
-                                                                 vf (*acc)[TILE_X])
+/* The same where the vectors are pixels side by side: each one is loaded once, in the place of the one that is done
+ * with. */
+static inline __attribute__((always_inline)) void tile_row_along(const int tc, const int tv, const int taps,
+                                                                 const int lead, const int trail, const float *x,
+                                                                 const float *w, vf (*acc)[TILE_X])
 {
     vf in[TILE_X];
     UNROLL for (int v = lead; v < tv; v++) in[v] = vf_load(x + v * VL);
-    UNROLL for (int tx = 0; tx < 3; tx++, w += tc)
+    UNROLL for (int tx = 0; tx < taps; tx++, w += tc)
     {
-        const int from = tx == 0 && lead, to = tv - (tx == 2 && trail);
+        const int from = lead && tx == 0, to = tv - (trail && tx == taps - 1);
         if (tx > 0 && to == tv) in[(tx - 1) % tv] = vf_load(x + (tv + tx - 1) * VL);
         UNROLL for (int c = 0; c < tc; c++)
         {
@@ -93,39 +99,64 @@ static inline __attribute__((always_inline)) void tile_walk(const int tc, const 
     for (int k = p->channels; k > 0; k--, at += x_channel, w += w_channel)
         for (size_t row = rows; row > 0; row--, at += x_row, w += w_row)
             if (fixed)
-                tile_row(tc, tv, narrow, fixed, p, x, at, w, acc);
+                tile_row(tc, tv, narrow, fixed, 0, 0, p, x, at, w, acc);
             else
                 for (size_t tx = 0; tx < taps; tx++)
-                    tile_tap(tc, tv, narrow, p, x, at + tx * lanes, w + tx * (size_t)tc, acc);
+                    tile_tap(tc, 0, tv, narrow, p, x, at + tx * lanes, w + tx * (size_t)tc, acc);
 }
 
-/* The same for a tile of two or more pixels at an end of the rows, of three taps. */
-static inline __attribute__((always_inline)) void tile_end(const int tc, const int tv, const int lead, const int trail,
-                                                           const struct plane *p, const struct tile *t, const float *x,
-                                                           vf (*acc)[TILE_X])
+/* The same for a tile of two or more pixels at an end of the rows, whose outer pixel lacks the outer tap. */
+static inline __attribute__((always_inline)) void tile_end(const int tc, const int tv, const int taps, const int along,
+                                                           const int lead, const struct plane *p, const struct tile *t,
+                                                           const float *const *x, vf (*acc)[TILE_X])
 {
     const size_t rows = (size_t)t->ty, x_row = p->x_row, x_channel = p->x_channel - rows * x_row;
-    const size_t w_channel = ((size_t)p->taps_y - rows) * (size_t)(3 * tc);
+    const size_t w_channel = ((size_t)p->taps_y - rows) * (size_t)(taps * tc);
     const float *w = t->w;
-    for (int k = p->channels; k > 0; k--, x += x_channel, w += w_channel)
-        for (size_t row = rows; row > 0; row--, x += x_row, w += 3 * tc) tile_row_along(tc, tv, lead, trail, x, w, acc);
+    size_t at = 0;
+    for (int k = p->channels; k > 0; k--, at += x_channel, w += w_channel)
+        for (size_t row = rows; row > 0; row--, at += x_row, w += taps * tc)
+            if (along)
+                tile_row_along(tc, tv, taps, lead, !lead, x[0] + at, w, acc);
+            else
+                tile_row(tc, tv, 0, taps, lead, !lead, p, x, at, w, acc);
 }
 
-/* The same for 3x3 taps. With many registers, tiles are so large that even a loop over three rows is felt; with few, a
- * long body is the slower one. */
-static inline __attribute__((always_inline)) void tile_three(const int tc, const int tv, const int along,
+/* Whether there was such an end to walk: of three taps, which have it often, and of those whose rows are read where
+ * they lie, without zeros beside them. */
+static inline __attribute__((always_inline)) int tile_at_end(const int tc, const int tv, int along,
                                                              const struct plane *p, const struct tile *t,
                                                              const float *const *x, vf (*acc)[TILE_X])
 {
+    if (!t->lead && !t->trail)
+        return 0;
+    else if (p->taps_x == 3 && along && t->lead)
+        tile_end(tc, tv, 3, 1, 1, p, t, x, acc);
+    else if (p->taps_x == 3 && along)
+        tile_end(tc, tv, 3, 1, 0, p, t, x, acc);
+    else if (IN_PLACE && p->taps_x == 3 && t->lead)
+        tile_end(tc, tv, 3, 0, 1, p, t, x, acc);
+    else if (IN_PLACE && p->taps_x == 3)
+        tile_end(tc, tv, 3, 0, 0, p, t, x, acc);
+    else if (IN_PLACE && p->taps_x == 2 && along && t->lead)
+        tile_end(tc, tv, 2, 1, 1, p, t, x, acc);
+    else if (IN_PLACE && p->taps_x == 2 && along)
+        tile_end(tc, tv, 2, 1, 0, p, t, x, acc);
+    else
+        return 0;
+    return 1;
+}
+
+/* The same for 3x3 taps of pixels side by side. With many registers, tiles are so large that even a loop over three
+ * rows is felt; with few, a long body is the slower one. */
+static inline __attribute__((always_inline)) void tile_three(const int tc, const int tv, const struct plane *p,
+                                                             const struct tile *t, const float *x, vf (*acc)[TILE_X])
+{
     const size_t x_row = p->x_row, x_channel = p->x_channel;
     const float *w = t->w;
-    size_t at = 0;
-    for (int k = p->channels; k > 0; k--, at += x_channel, w += 9 * tc)
+    for (int k = p->channels; k > 0; k--, x += x_channel, w += 9 * tc)
         UNROLL for (int ty = 0; ty < 3; ty++)
-            if (along)
-                tile_row_along(tc, tv, 0, 0, x[0] + at + (size_t)ty * x_row, w + 3 * ty * tc, acc);
-            else
-                tile_row(tc, tv, 0, 3, p, x, at + (size_t)ty * x_row, w + 3 * ty * tc, acc);
+            tile_row_along(tc, tv, 3, 0, 0, x + (size_t)ty * x_row, w + 3 * ty * tc, acc);
 }
 
 /* The same for a single tap: one loop is enough. */
@@ -137,7 +168,7 @@ static inline __attribute__((always_inline)) void tile_one_tap(const int tc, con
     const float *w = t->w + t->t0 * tc;
     size_t at = (size_t)(t->t0 * p->lanes);
     for (int k = p->channels; k > 0; k--, at += x_channel, w += w_channel)
-        tile_tap(tc, tv, narrow, p, x, at, w, acc);
+        tile_tap(tc, 0, tv, narrow, p, x, at, w, acc);
 }
 
 static inline __attribute__((always_inline)) void tile_taps(const int tc, const int tv, const int narrow,
@@ -146,21 +177,16 @@ static inline __attribute__((always_inline)) void tile_taps(const int tc, const 
 {
     const int taps = t->t1 - t->t0; /* of a row */
     const int often = tc > TILE_C / 2; /* such tiles have loops of their own for the usual windows */
-    const int three = often && !narrow && taps == 3 && p->taps_x == 3;
-    const int square = three && TILE_X >= 4 && t->ty == 3 && p->taps_y == 3;
     const int along = p->lanes == VL && p->x_step == VL && x[tv - 1] == x[0] + (tv - 1) * VL;
+    const int square = taps == 3 && t->ty == 3 && p->taps_x == 3 && p->taps_y == 3;
     if (t->ty == 0 || taps == 0)
         return;
     else if (t->ty == 1 && taps == 1)
         tile_one_tap(tc, tv, narrow, p, t, x, acc);
-    else if (three && tv > 1 && along && t->lead)
-        tile_end(tc, tv, 1, 0, p, t, x[0], acc);
-    else if (three && tv > 1 && along && t->trail)
-        tile_end(tc, tv, 0, 1, p, t, x[0], acc);
-    else if (square && along)
-        tile_three(tc, tv, 1, p, t, x, acc);
-    else if (square)
-        tile_three(tc, tv, 0, p, t, x, acc);
+    else if (often && !narrow && tv > 1 && taps == p->taps_x && tile_at_end(tc, tv, along, p, t, x, acc))
+        return;
+    else if (often && !narrow && TILE_X >= 4 && square && along)
+        tile_three(tc, tv, p, t, x[0], acc);
     else if (often && taps == 2)
         tile_walk(tc, tv, narrow, 2, p, t, x, acc);
     else if (often && taps == 3)
