@@ -26,7 +26,8 @@ struct weight_order {
 
 /* What a turn reads of a slab, and x of one tile, stay in the nearest cache while channels of x pass by; but for
  * windows of a single tap, where chains would be put down and taken up more often than that is worth. A turn has
- * outputs enough that x, which comes from farther away, is worth its way. */
+ * outputs enough that x, which comes from farther away, is worth its way. A picture half as large again passes by
+ * whole, for then no chain has to wait. */
 static struct weight_order weight_order(const struct weighing *m)
 {
     enum {
@@ -40,8 +41,9 @@ static struct weight_order weight_order(const struct weighing *m)
     struct weight_order r = { .turn = imin(m->o_tiles, tiles(reach, m->outputs * area)) };
     const int x_row = m->planes * c->in_w * VL, halo = (c->kh - step) * x_row;
     const int room = (area == 1 ? SINGLE_TAP : NEAREST) - halo;
-    const int rows = room / (r.turn * m->outputs * c->out_w * VL + step * x_row);
-    r.slab = tiles(c->out_h, tiles(c->out_h, imin(imax(1, rows), c->out_h)));
+    const int row = r.turn * m->outputs * c->out_w * VL + step * x_row;
+    const int whole = c->out_h * row <= room + NEAREST / 2, most = whole ? c->out_h : imax(1, room / row);
+    r.slab = tiles(c->out_h, tiles(c->out_h, imin(most, c->out_h)));
 
     /* x passes by once for each lot of outputs, dy once for each lot of channels of x: the least in all where these
      * are to each other as a plane of x is to one of dy; */
