@@ -13,6 +13,9 @@
  * outputs. */
 enum { TILE_ROW_T = TILE_T < 5 ? 5 : TILE_T };
 
+/* Where a vector is a whole line, windows of a single tap have their lines asked for. */
+enum { FETCHES = VL >= 16 };
+
 /* Positions, a vector each: dy[o * y_plane + (oy * width + ox) * VL] meets, under tap t of channel k,
  * x[k * x_plane + oy * x_row + (column + ox * stride + t) * VL], if that column is one of 0..in_w-1. All taps of a
  * tile are within the picture for inner <= ox < outer. Strides in floats. */
@@ -20,6 +23,7 @@ struct field {
     int rows, width, stride;
     int column, in_w, inner, outer;
     size_t x_row, x_plane, y_plane;
+    const float *next_x, *next_chains; /* of a single tap: two planes and the chains that are wanted next; or NULL */
 };
 
 /* One position under those taps of each channel for which 0 <= column + t < in_w: acc[o][k * columns + t]. */
@@ -109,6 +113,23 @@ static inline __attribute__((always_inline)) void weight_positions_few(const int
     }
 }
 
+/* Positions of a single tap, for which little is done with each vector that comes from the second cache: at each one,
+ * three lines of what is wanted next are asked for. */
+static inline __attribute__((always_inline)) const float *weight_single(const int to, const int planes,
+                                                                        const struct field *f, const float *x,
+                                                                        const float *dy, const float *end,
+                                                                        vf (*acc)[TILE_ROW_T])
+{
+    const float *next_x = f->next_x, *chain = f->next_chains;
+    for (; dy < end; dy += VL, x += VL, next_x += VL, chain += 16) {
+        __builtin_prefetch(next_x, 0, 3);
+        __builtin_prefetch(next_x + f->x_plane, 0, 3);
+        __builtin_prefetch(chain, 1, 3);
+        weight_position(to, planes, 1, f, x, dy, acc);
+    }
+    return dy;
+}
+
 /* Positions from dy to `end` under all taps: whole tiles take several at a time. */
 static inline __attribute__((always_inline)) const float *weight_run(const int to, const int planes, const int columns,
                                                                      const struct field *f, const float *x,
@@ -116,6 +137,7 @@ static inline __attribute__((always_inline)) const float *weight_run(const int t
                                                                      vf (*acc)[TILE_ROW_T])
 {
     const ptrdiff_t several = (columns - 1) * VL;
+    if (FETCHES && columns == 1 && to == TILE_O && f->next_x) return weight_single(to, planes, f, x, dy, end, acc);
     if (TILE_T >= 6 && columns > 1 && to == TILE_O && f->stride == 1) {
         vf in[TILE_T][TILE_T];
         UNROLL for (int k = 0; k < planes; k++)

@@ -21,6 +21,7 @@ struct weighing {
 struct weight_order {
     int slab;         /* rows of outputs at a time */
     int turn;         /* tiles of output channels whose rows of dy stay near while the lot's channels of x pass by */
+    int fetches;      /* while a tile is worked on, what the next one reads is asked for */
     int o_lot, k_lot; /* tiles whose chains wait in scratch for the next slab; o_lot: whole turns */
 };
 
@@ -41,7 +42,9 @@ static struct weight_order weight_order(const struct weighing *m)
     struct weight_order r = { .turn = imin(m->o_tiles, tiles(reach, m->outputs * area)) };
     const int x_row = m->planes * c->in_w * VL, halo = (c->kh - step) * x_row;
     const int room = (area == 1 ? SINGLE_TAP : NEAREST) - halo;
-    const int row = r.turn * m->outputs * c->out_w * VL + step * x_row;
+    const int y_row = r.turn * m->outputs * c->out_w * VL;
+    r.fetches = FETCHES && area == 1 && c->stride == 1 && y_row + 2 * x_row <= room;
+    const int row = y_row + (r.fetches ? 2 : step) * x_row;
     const int whole = c->out_h * row <= room + NEAREST / 2, most = whole ? c->out_h : imax(1, room / row);
     r.slab = tiles(c->out_h, tiles(c->out_h, imin(most, c->out_h)));
 
@@ -137,7 +140,7 @@ static void put_weights(const struct weighing *m, struct part o, struct part k, 
 /* Of the whole walk over rows, samples and lanes, one part: chains begin, go on, are complete. */
 struct stage {
     int begin, end; /* rows of outputs */
-    int go_on, last, waits;
+    int go_on, last, waits, fetches;
     int at; /* lanes at..at+VL-1 of 16 */
 };
 
@@ -168,6 +171,11 @@ static void weigh_turn(const struct weighing *m, const struct weight_lot *turn, 
                 }
                 struct part o = turn->o;
                 for (int a = 0; a < turn->o_tiles; a++, next_part(&o)) {
+                    if (s.fetches) {
+                        const int behind = tile + 1 < turn->k_tiles ? k.size : 0;
+                        f.next_x = in + (size_t)(behind + share(k.size, a, turn->o_tiles)) * m->x_plane;
+                        f.next_chains = lane + o.size * k.size * 16;
+                    }
                     weight_of[o.size - 1][k.size - 1][piece.size - 1](&f, in, from, lane + s.at, s.go_on);
                     if (s.last) put_weights(m, o, k, ky, piece.begin, piece.size, lane, dw);
                     if (s.waits) lane += o.size * k.size * piece.size * 16;
@@ -203,7 +211,8 @@ static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, co
             const struct stage s = {
                 .begin = begin, .end = imin(begin + r->slab, c->out_h),
                 .go_on = begin > 0 || g * m->s.lanes >= 16, .last = i + 1 == times && begin + r->slab >= c->out_h,
-                .waits = times > 1 || r->slab < c->out_h, .at = (g * m->s.lanes + slice * VL) % 16,
+                .waits = times > 1 || r->slab < c->out_h, .fetches = r->fetches,
+                .at = (g * m->s.lanes + slice * VL) % 16,
             };
             const size_t positions = (size_t)((s.end - begin) * c->out_w);
             float *b = bias + s.at, *w = weights;
