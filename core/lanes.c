@@ -30,26 +30,6 @@ int cr_lanes_of(const struct cr_net *net, const struct cr_kernels *k, long n)
     return !chosen && n <= FEW && convolves(net) ? 1 : cr_lanes(k, n);
 }
 
-/* A layer whose gradient comes through 2x2 windows, a winner in each. */
-static int is_thinned(const struct cr_net *net, int i)
-{
-    return i + 1 < net->layers && net->layer[i + 1].type->is_maxpool &&
-           cr_maxpool_along_rows(&net->layer[i + 1].conv);
-}
-
-int cr_alone_pays(const struct cr_net *net, const struct cr_kernels *k)
-{
-    const int wide = 4 * k->side; /* channels; with fewer, the gain is nothing or a loss */
-    double thinned = 0, rest = 0;
-    if (chosen || !k->side || k->conv_pool.leaves_out) return 0;
-    for (int i = 0; i < net->layers; i++) {
-        const struct cr_layer *const l = &net->layer[i];
-        const int pays = l->type == &cr_layer_conv && is_thinned(net, i) && l->out.c >= wide;
-        *(pays ? &thinned : &rest) += cr_layer_flop_forward(l);
-    }
-    return thinned > 2 * rest;
-}
-
 int cr_lanes_of_blocks(const struct cr_kernels *k, int blocks, long n)
 {
     const long samples = blocks * n;

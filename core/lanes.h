@@ -14,9 +14,6 @@ int cr_lanes(const struct cr_kernels *k, long n);
 int cr_lanes_shared(long n);
 /* The same for a network. Where there are convolutions, few samples are sooner done one at a time. */
 int cr_lanes_of(const struct cr_net *net, const struct cr_kernels *k, long n);
-/* In training so are any, where most of the work is in convolutions of many channels whose gradient a max-pool thins
- * out: of a sample alone, what is zero can be left out, by some kernels only there. */
-int cr_alone_pays(const struct cr_net *net, const struct cr_kernels *k);
 
 /* How many blocks of at most n samples side by side fill the vectors; 1 if an arrangement was chosen, and for one
  * sample alone, whose gradient by the weights of linear layers is rounded as it is made. */

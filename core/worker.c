@@ -29,13 +29,13 @@ static size_t stored(const struct cr_layer *l, int blocks)
 int cr_worker_lanes(const struct cr_net *net, const struct cr_kernels *k, int block, enum cr_worker_use use)
 {
     if (use == CR_WORKER_SHARES) return cr_lanes_shared(block);
-    return use == CR_WORKER_TRAINS && cr_alone_pays(net, k) ? 1 : cr_lanes_of(net, k, block);
+    return cr_lanes_of(net, k, block);
 }
 
 int cr_worker_at_once(const struct cr_net *net, const struct cr_kernels *k, int block, enum cr_worker_use use)
 {
     enum { ROOM = 16 * 1024 * 1024 }; /* floats, for their gradients */
-    if (use == CR_WORKER_EVALUATES || (use == CR_WORKER_TRAINS && cr_alone_pays(net, k))) return 1;
+    if (use == CR_WORKER_EVALUATES) return 1;
     int blocks = cr_blocks_at_once(k, block);
     for (int i = 0; i < net->layers; i++)
         while (blocks > 2 && stored(&net->layer[i], blocks) > ROOM) blocks /= 2;

@@ -4,10 +4,12 @@
  * Of the four outputs of a window one has a gradient, in each sample another one: side by side, nothing can be left
  * out. So samples are taken apart, VL at a time: x, the pooled dy and where the winners are; what a sample's winners
  * add (conv_pool_single_tmpl.h) is a quarter of the work, less what the activation stopped; and dx is put side by side
- * again. */
+ * again. Vectors of 16 samples have it done by those of 8 (conv_apart.h): the latter are as long as a sample's rows of
+ * taps. */
 #ifndef CR_SIMD_CONV_APART_TMPL_H
 #define CR_SIMD_CONV_APART_TMPL_H
 
+#include "simd/conv_apart.h"
 #include "simd/conv_pool_single_tmpl.h"
 
 /* VL samples apart: [sample][...], as these lie one sample alone. */
@@ -51,16 +53,17 @@ static inline uint64_t turn_bits(uint64_t a)
     return a ^ t ^ t << 28;
 }
 
-/* Winners of cells, a bit a sample, become those of samples, a bit a cell. from: of every slices-th. */
-static void winners_apart(const struct cr_conv *c, int slices, const struct winner *from, struct winner *to)
+/* Winners of cells, a bit a sample, become those of samples, a bit a cell. from: of these samples, `bytes` before where
+ * the bits of the right column are, `step` bytes before those of the next cell. */
+static void winners_apart(const struct cr_conv *c, const uint8_t *from, int bytes, int step, struct winner *to)
 {
     const int columns = cell_columns(c), of_sample = c->out_c * single_winners_of(c);
     for (int row = 0; row < c->out_c * cell_rows(c); row++)
         for (int cx = 0; cx < columns; cx += VL, to++) {
             uint64_t lower = 0, right = 0;
-            for (int k = 0; k < imin(VL, columns - cx); k++, from += slices) {
-                lower |= (uint64_t)from->lower << 8 * k;
-                right |= (uint64_t)from->right << 8 * k;
+            for (int k = 0; k < imin(VL, columns - cx); k++, from += step) {
+                lower |= (uint64_t)from[0] << 8 * k;
+                right |= (uint64_t)from[bytes] << 8 * k;
             }
             lower = turn_bits(lower);
             right = turn_bits(right);
@@ -69,42 +72,41 @@ static void winners_apart(const struct cr_conv *c, int slices, const struct winn
         }
 }
 
-/* Which gradients are shorter so. */
-struct apart_pays {
-    int weight, input;
-};
-
-/* Counted in vector multiplications, as measured: to find a spike and to add it costs some, to add by input a load and
- * a store besides each, and to take a cell apart some more. */
-static struct apart_pays apart_pays(const struct cr_conv *c, struct cr_samples s, const float *dy)
+/* Counted in vector multiplications, as measured: to find a spike and to add it costs some, to add by input with few
+ * registers a load and a store besides each, and to take a cell apart some more. `wide` ones, and those that select
+ * (conv_select_tmpl.h), do as many side by side in less time. */
+static struct cr_apart apart_pays(const struct cr_conv *c, struct cr_samples s, const float *dy, int wide)
 {
-    enum { CELL = 16, SPIKE = 8, LATENCY = 7, CHAIN = 4, BY_INPUT = 3 };
+    enum { CELL = SELECTS ? 12 : 16, SPIKE = 8, LATENCY = 7, CHAIN = 4, BY_INPUT = SELECTS ? 1 : 3 };
     const size_t cells = (size_t)(cr_groups(s) * s.lanes * c->out_c * cell_rows(c) * cell_columns(c));
-    const size_t window = (size_t)(c->kh * c->kw), dense = 4 * cells * window * (size_t)c->in_c / VL;
+    const size_t window = (size_t)(c->kh * c->kw), faster = (size_t)((wide ? 2 : 1) * (SELECTS ? 2 : 1));
+    const size_t dense = 4 * cells * window * (size_t)c->in_c / VL / faster;
     const size_t by_input = (size_t)vectors_in_taps(c), by_weight = (size_t)imin(vectors_in_rows(c), (int)by_input);
-    if (c->stride != 1 || c->kw < 3 || CELL * cells > dense) return (struct apart_pays){ 0, 0 };
+    if (c->stride != 1 || c->kw < 3 || CELL * cells > dense) return (struct cr_apart){ 0, 0 };
     const size_t spikes = count_spikes(dy, cells), each = SPIKE * spikes + CELL * cells;
     const size_t chains = CHAIN * (size_t)(s.n * c->out_c) * by_weight;
     const size_t some = by_weight > LATENCY ? by_weight : LATENCY;
-    return (struct apart_pays){ spikes * some + each + chains < dense, BY_INPUT * spikes * by_input + each < dense };
+    return (struct cr_apart){ spikes * some + each + chains < dense, BY_INPUT * spikes * by_input + each < dense };
 }
 
 static void apart_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                           const struct winner *won, const float *w, size_t step, float *dw, float *db, float *dx,
+                           const void *won, int wide, const float *w, size_t step, float *dw, float *db, float *dx,
                            float *scratch)
 {
     const size_t in = (size_t)(c->in_c * c->in_h * c->in_w), lanes = (size_t)s.lanes;
     const size_t cells = (size_t)(c->out_c * cell_rows(c) * cell_columns(c)), taps = cr_conv_step(c);
-    const int slices = s.lanes / VL, each = s.each ? s.each : s.n;
+    const int slices = s.lanes / VL, bytes = wide ? 2 : 1, each = s.each ? s.each : s.n;
     const struct cr_samples block = { .n = each, .lanes = 1 };
     const struct apart a = apart_in(c, in, cells, scratch);
     const struct pool_single p = pool_single_in(c, block, w, step, dw != NULL, dx != NULL, VL, a.end);
 
-    for (int i = 0, g = 0; g < cr_groups(s); g++, x += in * lanes, dy += cells * lanes, won += cells * (size_t)slices)
+    const uint8_t *winner = won;
+    for (int i = 0, g = 0; g < cr_groups(s);
+         g++, x += in * lanes, dy += cells * lanes, winner += 2 * cells * (size_t)slices)
         for (int slice = 0; slice < slices; slice++) {
             if (dw) canvases_apart(c, &p.by_weight, lanes, x + slice * VL);
             turn((int)cells, VL, dy + slice * VL, lanes, a.dy, cells, ROOM_NOWHERE);
-            winners_apart(c, slices, won + slice, a.won);
+            winners_apart(c, winner + (wide ? slice : 2 * slice), bytes, 2 * slices, a.won);
             for (size_t l = 0; l < VL; l++, i++) {
                 float *const dx_sample = dx ? a.dx + l * in : NULL;
                 if (i >= s.n) {
@@ -123,5 +125,9 @@ static void apart_backward(const struct cr_conv *c, struct cr_samples s, const f
             if (dx) turn(VL, in, a.dx, in, dx + (size_t)g * in * lanes + slice * VL, lanes, ROOM_TO);
         }
 }
+
+#ifdef SELECT
+const struct cr_apart_kernels CONV(cr_apart) = { apart_pays, apart_backward };
+#endif
 
 #endif

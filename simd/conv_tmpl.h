@@ -11,21 +11,22 @@
  * Samples side by side (lanes 8 or 16): a vector holds the same pixel of VL samples, so every chain of the arithmetic
  * is a chain of whole vectors, whatever the shape: no im2col, no tails. One sample alone (lanes 1): a vector holds VL
  * neighbours of a row, or VL output channels for the gradient by weight. */
+#include "simd/conv_apart.h"
 #include "simd/conv_rows_tmpl.h"
 #include "simd/conv_pointwise_tmpl.h"
 #include "simd/conv_weight_tmpl.h"
 #include "simd/conv_pool_tmpl.h"
 #ifdef SELECT
+enum { SELECTS = 1 };
 #include "simd/conv_select_tmpl.h"
+#else
+enum { SELECTS = 0 };
 #endif
 #if VL <= 8 /* rows of one sample are short */
 #include "simd/conv_single_tmpl.h"
 #include "simd/conv_product_tmpl.h"
 #include "simd/conv_sparse_tmpl.h"
 #include "simd/conv_pool_single_tmpl.h"
-#endif
-
-#if VL <= 8 && !defined SELECT
 #include "simd/conv_apart_tmpl.h"
 #endif
 
@@ -129,48 +130,59 @@ static void pooled_forward(const struct cr_conv *c, struct cr_samples s, const f
         pool_forward(c, s, x, w, b, y, won, scratch);
 }
 
-#if VL <= 8 && !defined SELECT
-enum { LEAVES_OUT = 1 };
+/* All outputs side by side; `select`: half of the zeros left out where that is possible. */
+static void dense_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                           const void *won, int select, const float *w, size_t step, float *dw, float *db, float *dx,
+                           float *scratch)
+{
+#ifdef SELECT
+    if (select && select_fits(c, s)) {
+        select_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
+        return;
+    }
+#endif
+    (void)select;
+    pool_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
+}
 
 /* Each gradient in the shorter way. */
 static void side_by_side_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                                  const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
-                                  float *scratch)
+                                  const void *won, int select, const float *w, size_t step, float *dw, float *db,
+                                  float *dx, float *scratch)
 {
-    const struct apart_pays apart = apart_pays(c, s, dy);
-    float *const weight = dw && apart.weight ? dw : NULL, *const input = dx && apart.input ? dx : NULL;
-    if (weight || input) apart_backward(c, s, x, dy, won, w, step, weight, db, input, scratch);
-    if ((dw && !weight) || (dx && !input))
-        pool_backward(c, s, x, dy, won, w, step, weight ? NULL : dw, db, input ? NULL : dx, scratch);
-}
+#if VL <= 8
+    const struct cr_apart_kernels k = { apart_pays, apart_backward };
 #else
-enum { LEAVES_OUT = 0 };
-#define side_by_side_backward pool_backward
+    const struct cr_apart_kernels k = SMALLER(cr_apart);
 #endif
+    const struct cr_apart apart = k.pays(c, s, dy, VL > 8);
+    float *const weight = dw && apart.weight ? dw : NULL, *const input = dx && apart.input ? dx : NULL;
+    if (weight || input) k.backward(c, s, x, dy, won, VL > 8, w, step, weight, db, input, scratch);
+    if ((dw && !weight) || (dx && !input))
+        dense_backward(c, s, x, dy, won, select, w, step, weight ? NULL : dw, db, input ? NULL : dx, scratch);
+}
+
+static void backward_in(int select, const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
+                        const void *won, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch)
+{
+    if (s.lanes % VL == 0)
+        side_by_side_backward(c, s, x, dy, won, select, w, step, dw, db, dx, scratch);
+#if VL <= 8
+    else if (s.lanes == 1)
+        pool_single_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
+#endif
+    else
+        SMALLER(cr_conv_pool).backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
+}
 
 static void pooled_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
                             const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
                             float *scratch)
 {
-#if VL <= 8
-    if (s.lanes == 1) {
-        pool_single_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
-        return;
-    }
-#endif
-    if (s.lanes % VL)
-        SMALLER(cr_conv_pool).backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
-#ifdef SELECT
-    else if (select_fits(c, s))
-        select_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
-#endif
-    else
-        side_by_side_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
+    backward_in(1, c, s, x, dy, won, w, step, dw, db, dx, scratch);
 }
 
-const struct cr_conv_pool_kernels CONV(cr_conv_pool) = {
-    pooled_fits, pooled_won, pooled_forward, pooled_backward, LEAVES_OUT,
-};
+const struct cr_conv_pool_kernels CONV(cr_conv_pool) = { pooled_fits, pooled_won, pooled_forward, pooled_backward };
 
 #if defined SELECT && VL > 8
 /* For processors on which to select takes the place of a multiplication: only windows of five columns win by it. */
@@ -178,13 +190,10 @@ static void pooled_backward_wide(const struct cr_conv *c, struct cr_samples s, c
                                  const void *won, const float *w, size_t step, float *dw, float *db, float *dx,
                                  float *scratch)
 {
-    if (s.lanes % VL == 0 && c->kw < 5)
-        pool_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
-    else
-        pooled_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
+    backward_in(c->kw >= 5, c, s, x, dy, won, w, step, dw, db, dx, scratch);
 }
 
 const struct cr_conv_pool_kernels CONV(cr_conv_pool_wide) = {
-    pooled_fits, pooled_won, pooled_forward, pooled_backward_wide, LEAVES_OUT,
+    pooled_fits, pooled_won, pooled_forward, pooled_backward_wide,
 };
 #endif

@@ -171,7 +171,6 @@ struct cr_conv_pool_kernels {
     cr_conv_pool_won_fn *won;
     cr_conv_pool_forward_fn *forward;
     cr_conv_pool_backward_fn *backward;
-    int leaves_out; /* of samples side by side too, backward leaves out what is zero */
 };
 struct cr_linear_kernels {
     cr_linear_forward_fn *forward;
