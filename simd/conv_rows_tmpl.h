@@ -150,11 +150,11 @@ struct portion {
 /* A tile narrower than four pixels reads each pixel of x often. There channels are so many that what a tile reads of
  * them stays in the nearest cache while the tiles of a lot take their turn at one place, and so do the lot's weights; y
  * is put down and taken up again for the next channels. Of a wide tile all channels pass by; if what it reads at a
- * place stays in a cache of 48 KB, as many tiles take their turn there as have their weights in it too, else one goes
- * over all places, and its weights stay. */
+ * place stays in a cache of 48 KB, as many tiles take their turn there as have their weights, with it, in twice as
+ * much, else one goes over all places, and its weights stay. */
 static struct portion portion_of(const struct plane *p)
 {
-    enum { NEAREST = 4 * 1024, WIDE = 9 * 1024, WITH_WEIGHTS = 14 * 1024 }; /* floats */
+    enum { NEAREST = 4 * 1024, WIDE = 9 * 1024, WITH_WEIGHTS = 24 * 1024 }; /* floats */
     const size_t taps = (size_t)imax(1, p->taps_y * p->taps_x), channels = (size_t)p->channels;
     const size_t window = (size_t)p->taps_y * ((TILE_X - 1) * p->x_step + (size_t)p->taps_x * VL); /* of a channel */
     const int narrow = TILE_X * VL < 4 * p->lanes;
