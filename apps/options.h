@@ -79,7 +79,7 @@ int cr_options_run(const struct cr_command *c, int argc, char **argv, void *args
     {                                                                                                                  \
         .name = "lanes", .argument = "N",                                                                              \
         .help = "samples side by side in the kernels: 1, 8 or 16; any gives the same result",                          \
-        .standard = "by network and block size", .set = cr_option_lanes                                                \
+        .standard = "by network, block size and instruction set", .set = cr_option_lanes                               \
     }
 
 /* The text of `corering COMMAND --help`. */

@@ -10,7 +10,7 @@ int cr_lanes_shared(long n)
     return n > 8 ? 16 : n > 2 ? 8 : 1;
 }
 
-/* Two of a table's vectors side by side, convolutions by weight would have to take apart. */
+/* No more than the table likes: by weight, convolutions have to copy what lies wider than their vectors. */
 int cr_lanes(const struct cr_kernels *k, long n)
 {
     const int lanes = cr_lanes_shared(n);

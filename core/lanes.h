@@ -10,10 +10,11 @@
 
 /* For blocks of at most n samples: what was chosen, else the arrangement that keeps the vectors full. */
 int cr_lanes(const struct cr_kernels *k, long n);
-/* For threads that share a block, which has to be one group: it may have up to 16 samples. */
-int cr_lanes_shared(long n);
 /* The same for a network. Where there are convolutions, few samples are sooner done one at a time. */
 int cr_lanes_of(const struct cr_net *net, const struct cr_kernels *k, long n);
+
+/* For threads that share a block, which has to be one group: it may have up to 16 samples. */
+int cr_lanes_shared(long n);
 
 /* How many blocks of at most n samples side by side fill the vectors; 1 if an arrangement was chosen, and for one
  * sample alone, whose gradient by the weights of linear layers is rounded as it is made. */

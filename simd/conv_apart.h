@@ -10,10 +10,11 @@ struct cr_apart {
     int weight, input;
 };
 
-/* wide: `won` is as vectors of 16 have made it, and what is not shorter is done by these. dw, db; dx: NULL if not asked
- * for. */
+/* wide: `won` is as vectors of 16 have made it, and what is not shorter is done by these; selects: with half of the
+ * zeros left out. dw, db; dx: NULL if not asked for. */
 struct cr_apart_kernels {
-    struct cr_apart (*pays)(const struct cr_conv *c, struct cr_samples s, const float *dy, int wide);
+    struct cr_apart (*pays)(const struct cr_conv *c, struct cr_samples s, const float *dy, int wide,
+                            int selects);
     void (*backward)(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy, const void *won,
                      int wide, const float *w, size_t step, float *dw, float *db, float *dx, float *scratch);
 };

@@ -72,21 +72,23 @@ static void winners_apart(const struct cr_conv *c, const uint8_t *from, int byte
         }
 }
 
-/* Counted in vector multiplications, as measured: to find a spike and to add it costs some, to add by input with few
- * registers a load and a store besides each, and to take a cell apart some more. `wide` ones, and those that select
- * (conv_select_tmpl.h), do as many side by side in less time. */
-static struct cr_apart apart_pays(const struct cr_conv *c, struct cr_samples s, const float *dy, int wide)
+/* Counted in vector multiplications, as measured: to take a cell apart costs some, to find a spike some, and then its
+ * vectors, by input with few registers a load and a store besides each, by weight at least the latency of one; each
+ * chain by weight is begun, stored and added up once. `wide` vectors, and those that select (conv_select_tmpl.h), do as
+ * many side by side in half the time. */
+static struct cr_apart apart_pays(const struct cr_conv *c, struct cr_samples s, const float *dy, int wide, int selects)
 {
     enum { CELL = SELECTS ? 12 : 16, SPIKE = 8, LATENCY = 7, CHAIN = 4, BY_INPUT = SELECTS ? 1 : 3 };
-    const size_t cells = (size_t)(cr_groups(s) * s.lanes * c->out_c * cell_rows(c) * cell_columns(c));
-    const size_t window = (size_t)(c->kh * c->kw), faster = (size_t)((wide ? 2 : 1) * (SELECTS ? 2 : 1));
+    const size_t cells = (size_t)(cr_groups(s) * s.lanes) * (size_t)(c->out_c * cell_rows(c) * cell_columns(c));
+    const size_t window = (size_t)(c->kh * c->kw), faster = (wide ? 2u : 1u) * (selects ? 2u : 1u);
     const size_t dense = 4 * cells * window * (size_t)c->in_c / VL / faster;
     const size_t by_input = (size_t)vectors_in_taps(c), by_weight = (size_t)imin(vectors_in_rows(c), (int)by_input);
     if (c->stride != 1 || c->kw < 3 || CELL * cells > dense) return (struct cr_apart){ 0, 0 };
     const size_t spikes = count_spikes(dy, cells), each = SPIKE * spikes + CELL * cells;
     const size_t chains = CHAIN * (size_t)(s.n * c->out_c) * by_weight;
-    const size_t some = by_weight > LATENCY ? by_weight : LATENCY;
-    return (struct cr_apart){ spikes * some + each + chains < dense, BY_INPUT * spikes * by_input + each < dense };
+    const size_t weight = spikes * (by_weight > LATENCY ? by_weight : LATENCY) + each + chains;
+    const size_t input = BY_INPUT * spikes * by_input + each;
+    return (struct cr_apart){ weight < dense && cr_conv_apart_fits(c, s), input < dense };
 }
 
 static void apart_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
@@ -114,7 +116,8 @@ static void apart_backward(const struct cr_conv *c, struct cr_samples s, const f
                     continue;
                 }
                 if (dw && i % each == 0) sparse_weight_begin(&p.by_weight);
-                pool_single_sample(c, &p, i % each, p.by_weight.canvas + l * p.by_weight.image, a.dy + l * cells,
+                const float *const canvas = dw ? p.by_weight.canvas + l * p.by_weight.image : NULL;
+                pool_single_sample(c, &p, i % each, canvas, a.dy + l * cells,
                                    a.won + l * (size_t)(c->out_c * single_winners_of(c)), dx_sample);
                 if (dw && ((i + 1) % each == 0 || i + 1 == s.n)) {
                     sparse_weight_out(c, &p.by_weight, dw, db);
@@ -126,7 +129,7 @@ static void apart_backward(const struct cr_conv *c, struct cr_samples s, const f
         }
 }
 
-#ifdef SELECT
+#ifdef WIDE
 const struct cr_apart_kernels CONV(cr_apart) = { apart_pays, apart_backward };
 #endif
 

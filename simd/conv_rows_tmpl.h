@@ -1,6 +1,7 @@
 /* Forward and gradient by input: walks over the rows of a plane of outputs, tile by tile. Part of conv_tmpl.h.
  *
- * Taps that no pixel of a tile has are left out; for the others the rows have zeros at both ends.
+ * Taps that no pixel of a tile has are left out; for the others the rows have zeros at both ends, or, where tiles do
+ * without these, are read where they lie.
  *
  * The gradient by input is the same walk over dy: an input pixel (iy, ix) of phase (iy + pad) mod stride meets the
  * outputs oy = (iy + pad - ky) / stride in ascending order when ky descends. */
@@ -196,8 +197,8 @@ static int wants_no_zeros(const struct plane *p)
 {
     const int none = p->first <= 0 && lacks(p) <= 0, few = p->first <= 1 && lacks(p) <= 1;
     if (p->lanes == 1 || none) return none;
-    return few && (p->taps_x == 3 || (p->taps_x == 2 && p->x_step == VL)) && p->pixels > TILE_X &&
-           p->outputs / tile_count(p->outputs) > TILE_C / 2;
+    return few && ends_in_place(p->taps_x, p->x_step == VL) && p->pixels > TILE_X &&
+           has_loops(p->outputs / tile_count(p->outputs));
 }
 
 static int in_place(const struct plane *p, int planes)

@@ -114,14 +114,14 @@ static void turn(int rows, size_t n, const float *from, size_t from_step, float 
     }
 }
 
-static inline __attribute__((always_inline)) void single_tree_of(const int lanes, float *acc, size_t n)
+/* The tree of eight lanes, in registers. */
+static void single_tree_of_eight(float *acc, size_t n)
 {
     for (size_t k = 0; k < n; k += VL) {
-        vf sum[16];
-        UNROLL for (int i = 0; i < lanes; i++) sum[i] = vf_load(acc + (size_t)i * n + k);
-        UNROLL for (int half = 8; half > 0; half /= 2)
-            UNROLL for (int i = 0; i < half; i++)
-                if (i + half < lanes) sum[i] = vf_add(sum[i], sum[i + half]);
+        vf sum[8];
+        UNROLL for (int i = 0; i < 8; i++) sum[i] = vf_load(acc + (size_t)i * n + k);
+        UNROLL for (int half = 4; half > 0; half /= 2)
+            UNROLL for (int i = 0; i < half; i++) sum[i] = vf_add(sum[i], sum[i + half]);
         vf_store(acc + k, sum[0]);
     }
 }
@@ -131,7 +131,7 @@ static inline __attribute__((always_inline)) void single_tree_of(const int lanes
 static void single_tree(float *acc, size_t n, int lanes)
 {
     if (lanes == 8) {
-        single_tree_of(8, acc, n);
+        single_tree_of_eight(acc, n);
         return;
     }
     for (int half = 8; half > 0; half /= 2)

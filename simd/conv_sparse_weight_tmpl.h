@@ -57,25 +57,26 @@ static void spike_all_rows(int rows, struct spikes spikes, size_t count, const f
     }
 }
 
-/* The same for the taps of `rows` rows of a window, `cols` each, of pixels that are one vector. */
-static inline __attribute__((always_inline)) void spike_taps(const int rows, const int cols, struct spikes spikes,
-                                                             size_t count, const float *x, size_t x_row, float *acc,
-                                                             const int with_bias)
+/* The same for vectors `pixel` floats apart in `rows` rows of a window, `cols` each: where a pixel is one vector, its
+ * taps; else the vectors of taps that lie side by side. */
+enum { SPIKE_VECTORS = 25 };
+static inline __attribute__((always_inline)) void spike_taps(const int rows, const int cols, const int with_bias,
+                                                             struct spikes spikes, size_t count, const float *x,
+                                                             size_t pixel, size_t x_row, float *acc)
 {
-    vf a[5][5], bias = with_bias ? vf_load(acc + rows * cols * VL) : vf_zero();
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int t = 0; t < cols; t++) a[r][t] = vf_load(acc + (r * cols + t) * VL);
+    const int n = rows * cols;
+    vf a[SPIKE_VECTORS], bias = with_bias ? vf_load(acc + n * VL) : vf_zero();
+    UNROLL for (int v = 0; v < n; v++) a[v] = vf_load(acc + v * VL);
     for (size_t i = 0; i < count; i++) {
         const vf g = vf_set1(spikes.g[i]);
-        const float *const at = x + (size_t)spikes.at[i] * VL;
+        const float *const at = x + (size_t)spikes.at[i] * pixel;
         UNROLL for (int r = 0; r < rows; r++)
             UNROLL for (int t = 0; t < cols; t++)
-                a[r][t] = vf_fma(vf_load(at + (size_t)r * x_row + t * VL), g, a[r][t]);
+                a[r * cols + t] = vf_fma(vf_load(at + (size_t)r * x_row + t * VL), g, a[r * cols + t]);
         if (with_bias) bias = vf_add(bias, g);
     }
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int t = 0; t < cols; t++) vf_store(acc + (r * cols + t) * VL, a[r][t]);
-    if (with_bias) vf_store(acc + rows * cols * VL, bias);
+    UNROLL for (int v = 0; v < n; v++) vf_store(acc + v * VL, a[v]);
+    if (with_bias) vf_store(acc + n * VL, bias);
 }
 
 /* Windows of 3x3 and 5x5, as many rows at once as registers hold; 0 if it is another. */
@@ -85,43 +86,28 @@ static int spike_window(const struct cr_conv *c, struct spikes spikes, size_t co
     enum { AT_ONCE = TILE_X >= 4 ? 5 : 2 };
     if (c->kh != c->kw) return 0;
     if (c->kw == 3) {
-        spike_taps(3, 3, spikes, count, x, x_row, acc, 1);
+        spike_taps(3, 3, 1, spikes, count, x, VL, x_row, acc);
     } else if (c->kw == 5) {
         for (int r = 0; r + AT_ONCE < 5; r += AT_ONCE, x += AT_ONCE * x_row, acc += AT_ONCE * 5 * VL)
-            spike_taps(AT_ONCE, 5, spikes, count, x, x_row, acc, 0);
-        spike_taps(AT_ONCE < 5 ? 5 % AT_ONCE : 5, 5, spikes, count, x, x_row, acc, 1);
+            spike_taps(AT_ONCE, 5, 0, spikes, count, x, VL, x_row, acc);
+        spike_taps(AT_ONCE < 5 ? 5 % AT_ONCE : 5, 5, 1, spikes, count, x, VL, x_row, acc);
     } else {
         return 0;
     }
     return 1;
 }
 
-/* The same for n <= SPIKE_RUN vectors side by side, of pixels of `pixel` floats. */
+/* Any number of vectors side by side, up to SPIKE_RUN. */
 enum { SPIKE_RUN = 12 };
 typedef void spike_run_fn(struct spikes spikes, size_t count, const float *x, size_t pixel, float *acc);
-static inline __attribute__((always_inline)) void spike_run(const int n, const int with_bias, struct spikes spikes,
-                                                            size_t count, const float *x, size_t pixel, float *acc)
-{
-    vf a[SPIKE_RUN], bias = with_bias ? vf_load(acc + n * VL) : vf_zero();
-    UNROLL for (int v = 0; v < n; v++) a[v] = vf_load(acc + v * VL);
-    for (size_t i = 0; i < count; i++) {
-        const vf g = vf_set1(spikes.g[i]);
-        const float *const at = x + (size_t)spikes.at[i] * pixel;
-        UNROLL for (int v = 0; v < n; v++) a[v] = vf_fma(vf_load(at + v * VL), g, a[v]);
-        if (with_bias) bias = vf_add(bias, g);
-    }
-    UNROLL for (int v = 0; v < n; v++) vf_store(acc + v * VL, a[v]);
-    if (with_bias) vf_store(acc + n * VL, bias);
-}
-
 #define RUN(N)                                                                                                         \
     static void spike_run_##N(struct spikes spikes, size_t count, const float *x, size_t pixel, float *acc)            \
     {                                                                                                                  \
-        spike_run(N, 0, spikes, count, x, pixel, acc);                                                                 \
+        spike_taps(1, N, 0, spikes, count, x, pixel, 0, acc);                                                          \
     }                                                                                                                  \
     static void spike_last_##N(struct spikes spikes, size_t count, const float *x, size_t pixel, float *acc)           \
     {                                                                                                                  \
-        spike_run(N, 1, spikes, count, x, pixel, acc);                                                                 \
+        spike_taps(1, N, 1, spikes, count, x, pixel, 0, acc);                                                          \
     }
 RUN(1) RUN(2) RUN(3) RUN(4) RUN(5) RUN(6) RUN(7) RUN(8) RUN(9) RUN(10) RUN(11) RUN(12)
 #define RUNS(KIND)                                                                                                     \

@@ -28,8 +28,8 @@ static struct canvas canvas_of(const struct cr_conv *c)
     return (struct canvas){ width, width * (size_t)(c->in_h + 2 * c->pad) };
 }
 
-/* A bit a lane. */
-static inline unsigned not_zero(vf g) { return vm_bits(vm_or(vf_gt(g, vf_zero()), vf_gt(vf_zero(), g))); }
+/* A bit a lane. What is no number is not zero. */
+static inline unsigned not_zero(vf g) { return vm_bits(vf_eq(g, vf_zero())) ^ ((1u << VL) - 1); }
 
 /* The spikes of one channel of dy, (oy, ox) ascending; returns how many. */
 static size_t find_spikes(const struct cr_conv *c, struct canvas v, const float *dy, struct spikes spikes)

@@ -122,32 +122,35 @@ static inline __attribute__((always_inline)) void tile_end(const int tc, const i
                 tile_row(tc, tv, 0, taps, lead, !lead, p, x, at, w, acc);
 }
 
-/* Whether there was such an end to walk: of three taps, which have it often, and of those whose rows are read where
- * they lie, without zeros beside them. */
+/* Rows of such windows may be read where they lie, for tiles at their ends want no zeros beside them; if these tiles
+ * have two pixels or more, only one end each, and outputs enough to have loops of their own. */
+static inline int ends_in_place(int taps_x, int along) { return IN_PLACE && (taps_x == 3 || (taps_x == 2 && along)); }
+static inline int has_loops(int tc) { return tc > TILE_C / 2; }
+
+/* Whether there was such an end to walk. Where rows are copied, only three taps side by side have tiles for it. */
 static inline __attribute__((always_inline)) int tile_at_end(const int tc, const int tv, int along,
                                                              const struct plane *p, const struct tile *t,
                                                              const float *const *x, vf (*acc)[TILE_X])
 {
-    if (!t->lead && !t->trail)
-        return 0;
-    else if (p->taps_x == 3 && along && t->lead)
+    const int three = p->taps_x == 3;
+    if (!t->lead && !t->trail) return 0;
+    if (!(three && along) && !ends_in_place(p->taps_x, along)) return 0;
+    if (three && along && t->lead)
         tile_end(tc, tv, 3, 1, 1, p, t, x, acc);
-    else if (p->taps_x == 3 && along)
+    else if (three && along)
         tile_end(tc, tv, 3, 1, 0, p, t, x, acc);
-    else if (IN_PLACE && p->taps_x == 3 && t->lead)
+    else if (IN_PLACE && three && t->lead)
         tile_end(tc, tv, 3, 0, 1, p, t, x, acc);
-    else if (IN_PLACE && p->taps_x == 3)
+    else if (IN_PLACE && three)
         tile_end(tc, tv, 3, 0, 0, p, t, x, acc);
-    else if (IN_PLACE && p->taps_x == 2 && along && t->lead)
+    else if (IN_PLACE && t->lead)
         tile_end(tc, tv, 2, 1, 1, p, t, x, acc);
-    else if (IN_PLACE && p->taps_x == 2 && along)
+    else if (IN_PLACE)
         tile_end(tc, tv, 2, 1, 0, p, t, x, acc);
-    else
-        return 0;
     return 1;
 }
 
-/* The same for 3x3 taps of pixels side by side. With many registers, tiles are so large that even a loop over three
+/* The walk over 3x3 taps of pixels side by side. With many registers, tiles are so large that even a loop over three
  * rows is felt; with few, a long body is the slower one. */
 static inline __attribute__((always_inline)) void tile_three(const int tc, const int tv, const struct plane *p,
                                                              const struct tile *t, const float *x, vf (*acc)[TILE_X])
@@ -176,7 +179,7 @@ static inline __attribute__((always_inline)) void tile_taps(const int tc, const 
                                                             const float *const *x, vf (*acc)[TILE_X])
 {
     const int taps = t->t1 - t->t0; /* of a row */
-    const int often = tc > TILE_C / 2; /* such tiles have loops of their own for the usual windows */
+    const int often = has_loops(tc); /* of their own, for the usual windows */
     const int along = p->lanes == VL && p->x_step == VL && x[tv - 1] == x[0] + (tv - 1) * VL;
     const int square = taps == 3 && t->ty == 3 && p->taps_x == 3 && p->taps_y == 3;
     if (t->ty == 0 || taps == 0)

@@ -2,6 +2,7 @@
  *
  *     TILE_C, TILE_X   channels x vectors of the register tile of forward and backward_input
  *     TILE_O, TILE_T   output channels x taps of the register tile of backward_weight
+ *     SELECT           if defined: vectors select by mask beside their multiplications (conv_select_tmpl.h)
  *     GEMM             kernels of the products, for one sample
  *     WIDE(name)       if defined: functions of conv_wide.h
  *     SPIKE_ROWS       rows of a window in the register tile of the sparse gradient by weight
@@ -130,22 +131,12 @@ static void pooled_forward(const struct cr_conv *c, struct cr_samples s, const f
         pool_forward(c, s, x, w, b, y, won, scratch);
 }
 
-/* All outputs side by side; `select`: half of the zeros left out where that is possible. */
-static void dense_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
-                           const void *won, int select, const float *w, size_t step, float *dw, float *db, float *dx,
-                           float *scratch)
-{
-#ifdef SELECT
-    if (select && select_fits(c, s)) {
-        select_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
-        return;
-    }
+#ifndef SELECT
+static int select_fits(const struct cr_conv *c, struct cr_samples s) { return (void)c, (void)s, 0; }
+#define select_backward pool_backward
 #endif
-    (void)select;
-    pool_backward(c, s, x, dy, won, w, step, dw, db, dx, scratch);
-}
 
-/* Each gradient in the shorter way. */
+/* Each gradient in the shorter way. `select`: side by side, half of the zeros are left out where that is possible. */
 static void side_by_side_backward(const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,
                                   const void *won, int select, const float *w, size_t step, float *dw, float *db,
                                   float *dx, float *scratch)
@@ -155,11 +146,13 @@ static void side_by_side_backward(const struct cr_conv *c, struct cr_samples s, 
 #else
     const struct cr_apart_kernels k = SMALLER(cr_apart);
 #endif
-    const struct cr_apart apart = k.pays(c, s, dy, VL > 8);
+    const int wide = VL > 8, selects = select && select_fits(c, s);
+    const struct cr_apart apart = k.pays(c, s, dy, wide, selects);
     float *const weight = dw && apart.weight ? dw : NULL, *const input = dx && apart.input ? dx : NULL;
-    if (weight || input) k.backward(c, s, x, dy, won, VL > 8, w, step, weight, db, input, scratch);
+    cr_conv_pool_backward_fn *const dense = selects ? select_backward : pool_backward;
+    if (weight || input) k.backward(c, s, x, dy, won, wide, w, step, weight, db, input, scratch);
     if ((dw && !weight) || (dx && !input))
-        dense_backward(c, s, x, dy, won, select, w, step, weight ? NULL : dw, db, input ? NULL : dx, scratch);
+        dense(c, s, x, dy, won, w, step, weight ? NULL : dw, db, input ? NULL : dx, scratch);
 }
 
 static void backward_in(int select, const struct cr_conv *c, struct cr_samples s, const float *x, const float *dy,

@@ -26,14 +26,14 @@ struct weight_order {
 };
 
 /* What a turn reads of a slab, and x of one tile, stay in the nearest cache while channels of x pass by; but for
- * windows of a single tap, where chains would be put down and taken up more often than that is worth. A turn has
- * outputs enough that x, which comes from farther away, is worth its way. A picture half as large again passes by
- * whole, for then no chain has to wait. */
+ * windows of a single tap and vectors shorter than a line, where chains would be put down and taken up more often than
+ * that is worth. A turn has outputs enough that x, which comes from farther away, is worth its way. A picture that is
+ * larger by half that cache passes by whole, for then no chain has to wait. */
 static struct weight_order weight_order(const struct weighing *m)
 {
     enum {
         NEAREST = VL < 16 ? 8 * 1024 : 14 * 1024, /* floats: a cache of 32 KB; a little more than one of 48 KB */
-        SINGLE_TAP = VL < 16 ? CR_CONV_ROWS : NEAREST,
+        SINGLE_TAP = VL < 16 ? CR_CONV_ROWS - NEAREST / 2 : NEAREST,
         REACH = VL < 16 ? 24 : 12                     /* channels x taps to a pixel of x */
     };
     const struct cr_conv *c = m->c;
@@ -45,7 +45,7 @@ static struct weight_order weight_order(const struct weighing *m)
     const int y_row = r.turn * m->outputs * c->out_w * VL;
     r.fetches = FETCHES && area == 1 && c->stride == 1 && y_row + 2 * x_row <= room;
     const int row = y_row + (r.fetches ? 2 : step) * x_row;
-    const int whole = c->out_h * row <= room + NEAREST / 2, most = whole ? c->out_h : imax(1, room / row);
+    const int whole = (room + NEAREST / 2) / row >= c->out_h, most = whole ? c->out_h : imax(1, room / row);
     r.slab = tiles(c->out_h, tiles(c->out_h, imin(most, c->out_h)));
 
     /* x passes by once for each lot of outputs, dy once for each lot of channels of x: the least in all where these
@@ -54,9 +54,12 @@ static struct weight_order weight_order(const struct weighing *m)
     const size_t turn = (size_t)(r.turn * m->outputs), seen = (size_t)(area * c->out_h * c->out_w * VL);
     r.o_lot = r.turn;
     for (size_t n = turn; n * n * seen < ROOM * m->x_plane; n += turn) r.o_lot += r.turn;
-    /* more of the ones where there are few of the others. */
+    /* no more outputs than their chains have room, */
+    const int tile = m->outputs * m->planes * area; /* chains */
+    r.o_lot = imin(r.o_lot, imax(r.turn, ROOM / tile / r.turn * r.turn));
+    /* and more of the ones where there are few of the others. */
     r.o_lot = imin(m->o_tiles, imax(r.o_lot, ROOM / (c->in_c * area * m->outputs) / r.turn * r.turn));
-    r.k_lot = imin(m->k_tiles, imax(1, ROOM / (r.o_lot * m->outputs * m->planes * area)));
+    r.k_lot = imin(m->k_tiles, imax(1, ROOM / (r.o_lot * tile)));
     return r;
 }
 

@@ -117,7 +117,7 @@ size_t cr_wide_spikes_avx512(const float *dy, int count, struct cr_wide_winners 
                              int32_t *at)
 {
     const vf value = vf_load_n(dy, count);
-    const vm spike = _mm512_cmp_ps_mask(value, vf_zero(), _CMP_NEQ_OQ), upper = vm_without(spike, won.lower);
+    const vm spike = _mm512_cmp_ps_mask(value, vf_zero(), _CMP_NEQ_UQ), upper = vm_without(spike, won.lower);
     const vm lower = (vm)(spike & won.lower);
     const vi left = vi_add(vec_twice(), vi_set1(first));
     const vi place = _mm512_mask_add_epi32(left, won.right, left, vi_set1(1));

@@ -198,7 +198,7 @@ struct cr_peak_kernels {
 
 struct cr_kernels {
     const char *isa;
-    int side; /* lanes that blocks of fewer samples share; 0 if they never do */
+    int side; /* lanes that are best, and that blocks of fewer samples share; 0 if there is nothing to gain */
     struct cr_gemm_kernels gemm; /* simd/gemm.h */
     struct cr_conv_kernels conv;
     struct cr_conv_kernels conv_product; /* lanes 1 alone, always as products: what `conv` takes where it pays */

@@ -16,21 +16,42 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Samples that do not lie side by side, sparse. Gradient by weight: chains in pieces of 4 or 8 taps, or taps of all
- * channels, an image, an offset for each vector. By input: dx and w channels last. Both: a list of spikes. */
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Samples by themselves, sparse. Gradient by weight: chains in pieces of 4 or 8 taps, or taps of all channels,
+ * whichever are fewer; images, an offset for each vector. By input: dx and w channels last. Both: a list of spikes. */
 static size_t bordered_plane(const struct cr_conv *c)
 {
     return (size_t)(c->in_h + 2 * c->pad) * (size_t)(c->in_w + 2 * c->pad);
 }
 
+/* Vectors of `length` that a channel's taps take. */
+static size_t sparse_vectors(const struct cr_conv *c, size_t length)
+{
+    const size_t in_c = (size_t)c->in_c, kh = (size_t)c->kh, kw = (size_t)c->kw;
+    return smaller(in_c * kh * ((kw + length - 1) / length), kh * kw * ((in_c + length - 1) / length));
+}
+
+static size_t sparse_chains(const struct cr_conv *c, struct cr_samples s)
+{
+    const size_t each = (size_t)(s.each ? s.each : s.n);
+    return smaller(each, 16) * (size_t)c->out_c * (sparse_vectors(c, 8) + 1) * 8;
+}
+
+int cr_conv_apart_fits(const struct cr_conv *c, struct cr_samples s)
+{
+    enum { MOST = 5 * 1024 * 1024 }; /* floats, of each thread */
+    return sparse_chains(c, s) <= MOST;
+}
+
 static size_t sparse_by_weight(const struct cr_conv *c, struct cr_samples s, size_t canvases)
 {
-    const size_t lanes = s.n < 16 ? (size_t)s.n : 16;
-    const size_t in_rows = (size_t)c->in_c * (size_t)c->kh * (((size_t)c->kw + 3) / 4);
-    const size_t in_taps = (size_t)c->kh * (size_t)c->kw * (((size_t)c->in_c + 3) / 4);
-    const size_t vectors = larger(in_rows, in_taps), words = sizeof(size_t) / sizeof(float);
     const size_t canvas = lines(lines((size_t)c->in_c) * bordered_plane(c) + LINE) + LINE;
-    return lanes * (size_t)c->out_c * (vectors + 1) * 8 + canvases * canvas + words * lines(vectors + LINE);
+    const size_t words = sizeof(size_t) / sizeof(float);
+    return sparse_chains(c, s) + canvases * canvas + words * lines(sparse_vectors(c, 4) + LINE);
 }
 
 static size_t sparse_by_input(const struct cr_conv *c)
@@ -107,7 +128,7 @@ size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t in = (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
     const size_t cells = (size_t)c->out_c * positions / 4, winners = cells + (size_t)(c->out_c * c->out_h);
     const size_t apart = lines(8 * in) + lines(8 * cells) + lines(8 * winners);
-    return lines(larger(full, apart + sparse_by_weight(c, s, 8) + others));
+    return lines(larger(full, apart + (cr_conv_apart_fits(c, s) ? sparse_by_weight(c, s, 8) : 0) + others));
 }
 
 size_t cr_linear_scratch(int in, int out, struct cr_samples s)

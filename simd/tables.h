@@ -5,9 +5,14 @@
 
 #include "simd/kernels.h"
 
-/* Floats of scratch of the gradient by weight (conv_weight_tmpl.h): for chains that wait for their next rows, and for
- * those rows of dy: so many, or of so many channels one. */
-enum { CR_CONV_CHAINS = 128 * 1024, CR_CONV_ROWS = 28 * 1024, CR_CONV_LOT = 32 };
+/* Floats of scratch of the gradient by weight (conv_weight_tmpl.h): for chains that wait for their next rows, half a
+ * second cache; and for those rows of dy that are copied and passed by at a time, an eighth of one, or of so many
+ * channels one row. */
+enum { CR_CONV_CHAINS = 128 * 1024, CR_CONV_ROWS = 32 * 1024, CR_CONV_LOT = 32 };
+
+/* Is there room for the chains by weight of samples taken apart (conv_apart_tmpl.h)? Each lane has its own of all
+ * weights. */
+int cr_conv_apart_fits(const struct cr_conv *c, struct cr_samples s);
 
 /* Of the products of one sample (conv_product_tmpl.h): a panel of patches, each tap's outputs and a vector more. */
 enum { CR_CONV_PANEL = CR_GEMM_MOST_NR * (CR_GEMM_MOST_KC + 16) };

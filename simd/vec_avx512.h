@@ -5,6 +5,9 @@
  *   vf_load_n, vf_store_n, vi_load_n, vi_store_n   the first n lanes only (n <= VL); loads fill the rest with 0 and
  *                  neither touches memory beyond
  *   vf_fma(a, b, c)  a*b + c, rounded once          vf_select(m, a, b)  m ? a : b
+ *   vf_fma_in, vf_fma_at   the same in this place of the program, b and c being registers; of a read where it lies
+ *   vf_keep(bits, n, value, index, to, to_index)   of the first n lanes those that `bits` names, side by side; returns
+ *                  how many (vectors of 4 and 8 alone have it)
  *   vm_without(a, b) a and not b                    vm_bits(m), vm_from_bits(bits)  lane 0 is the lowest bit
  *   vm_any(m)        is it true of any lane         vf_least(a, b)  the smaller magnitude, of numbers
  *   vf_to_i          round to nearest even (range is the caller's duty)

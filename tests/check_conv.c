@@ -22,7 +22,7 @@ static const struct cr_conv conv_shape[] = {
     { 2, 9, 11, 5, 5, 6, 7, 7, 2, 3 },     { 3, 5, 12, 6, 4, 6, 2, 7, 1, 0 },   { 520, 1, 3, 5, 1, 3, 1, 1, 1, 0 },
     { 3, 2, 2, 530, 2, 2, 1, 1, 1, 0 },    { 1, 48, 46, 8, 1, 1, 48, 46, 1, 0 }, { 5, 6, 9, 6, 4, 7, 3, 3, 1, 0 },
     { 6, 4, 6, 5, 6, 8, 3, 3, 1, 2 },      { 5, 6, 10, 4, 3, 5, 3, 3, 2, 1 },   { 4, 5, 19, 6, 3, 10, 3, 3, 2, 1 },
-    { 5, 7, 15, 4, 3, 7, 3, 3, 2, 0 },
+    { 5, 7, 15, 4, 3, 7, 3, 3, 2, 0 },     { 1, 30, 21, 9, 30, 21, 1, 1, 1, 0 }, { 6, 49, 5, 92, 1, 5, 49, 1, 1, 0 },
 };
 enum { CONV_SHAPES = sizeof conv_shape / sizeof *conv_shape };
 
@@ -223,12 +223,46 @@ START_TEST(conv_pool)
 }
 END_TEST
 
+/* A gradient that is no number is no zero to be left out, however few the others are. */
+START_TEST(conv_pool_nan)
+{
+    const struct cr_conv *const c = pooled_shape;
+    const int in = c->in_c * c->in_h * c->in_w, pooled = c->out_c * (c->out_h / 2) * (c->out_w / 2);
+    FOR_EACH_ISA(isa, k, ref)
+        for (int a = 0; a < ARRANGEMENTS; a++) {
+            const struct cr_samples s = arrangement[a];
+            if (!k.conv_pool.fits(c, s) || !can_do(&k, s)) continue;
+            const size_t blocks = (size_t)cr_blocks(s), weights = (size_t)(c->out_c * c->in_c * c->kh * c->kw);
+            struct values v = { 0 };
+            const struct array x = array_random(block_size(s, in), &v), w = array_random(weights, &v);
+            const struct array b = array_random((size_t)c->out_c, &v), dy = array_new(block_size(s, pooled), 0);
+            const struct array y = array_new(dy.n, 0), dx = array_new(x.n, 0), dw = array_new(blocks * weights, 0);
+            const struct array db = array_new(blocks * (size_t)c->out_c, 0);
+            const struct array scratch = array_new(cr_conv_pool_scratch(c, s), 0);
+            const struct array won = array_new(block_size(s, c->out_c * c->out_h * c->out_w), 0);
+            memset(dy.at, 0, dy.n * sizeof *dy.at);
+            dy.at[0] = NAN;
+            k.conv_pool.forward(c, s, x.at, w.at, b.at, y.at, won.at, scratch.at);
+            k.conv_pool.backward(c, s, x.at, dy.at, won.at, w.at, cr_conv_step(c), dw.at, db.at, dx.at, scratch.at);
+            size_t found[3] = { 0 };
+            for (size_t i = 0; i < dw.n; i++) found[0] += isnan(dw.at[i]) != 0;
+            for (size_t i = 0; i < db.n; i++) found[1] += isnan(db.at[i]) != 0;
+            for (size_t i = 0; i < dx.n; i++) found[2] += isnan(dx.at[i]) != 0;
+            ck_assert_msg(found[0] && found[1] && found[2], "%s, lanes %d: %zu of dw, %zu of db, %zu of dx are no numbers",
+                          *isa, s.lanes, found[0], found[1], found[2]);
+            const struct array all[] = { x, w, b, dy, y, dx, dw, db, scratch, won };
+            for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i].base);
+        }
+}
+END_TEST
+
 Suite *conv_suite(void)
 {
     Suite *s = suite_create("conv");
     TCase *t = tcase_create("conv");
     tcase_add_loop_test(t, conv, 0, CONV_SHAPES);
     tcase_add_loop_test(t, conv_pool, 0, CONV_SHAPES + POOLED_SHAPES);
+    tcase_add_test(t, conv_pool_nan);
     suite_add_tcase(s, t);
     return s;
 }
