@@ -54,19 +54,22 @@ def missing(what, package):
 
 # ---- data and peers
 
+SOURCE = os.path.join(os.environ.get("CORERING_DATA", ""), "mnist")
+DIGITS = "MNIST" if os.path.isdir(SOURCE) else "drawn digits"
+
+
 @functools.lru_cache(None)
 def digits():
     """MNIST, unpacked; where there is none, digits drawn by the program."""
-    folder = os.path.join(WORK, "data")
+    folder = os.path.join(WORK, DIGITS.replace(" ", "-").lower())
     if os.path.exists(os.path.join(folder, "train-labels-idx1-ubyte")):
         return folder
     os.makedirs(folder, exist_ok=True)
-    source = os.path.join(os.environ.get("CORERING_DATA", ""), "mnist")
-    if not os.path.isdir(source):
+    if DIGITS != "MNIST":
         output(CORERING, "data", "synth", folder)
         return folder
     for part in ("t10k-images-idx3", "t10k-labels-idx1", "train-images-idx3", "train-labels-idx1"):
-        path = os.path.join(source, part + "-ubyte")
+        path = os.path.join(SOURCE, part + "-ubyte")
         with (open(path, "rb") if os.path.exists(path) else gzip.open(path + ".gz", "rb")) as f:
             with open(os.path.join(folder, part + "-ubyte"), "wb") as to:
                 shutil.copyfileobj(f, to)
@@ -365,7 +368,7 @@ def versions():
 def tell(rows, m, rounds):
     lines = [f"Measured {time.strftime('%Y-%m-%d')} with `make bench-peers ROUNDS={rounds}` on {os.cpu_count()} x "
              f"{processor()}, {platform.system()} {platform.release()}: {versions()}. Medians of {rounds} rounds in "
-             "turn.",
+             f"turn; networks on {DIGITS}.",
              "", "| # | what | corering | peer | ratio | must | goal |", "|---|---|---|---|---|---|---|"]
     for number in sorted(rows):
         for line in rows[number][1](m):
