@@ -132,8 +132,14 @@ int cr_run_begin(struct cr_state *state, const struct cr_train_options *o, const
         }
     }
     CR_TRY(found ? go_on(state, o, net, data, from, note, e) : begin_anew(state, o, net, data, e));
+    const struct cr_session before = state->session;
     state->options = *o;
     state->session = cr_session_begin(state->step, found);
+    if (found && before.validated_step == state->step) { /* or a run that has nothing left to do would end without */
+        state->session.top1 = before.top1;
+        state->session.top5 = before.top5;
+        state->session.val_loss = before.val_loss;
+    }
     return 0;
 }
 

@@ -111,8 +111,10 @@ START_TEST(crowds_count_as_one)
     static struct rank rank[RANKS];
     struct cr_loop *const loop = measure_all(rank, 1);
     for (int i = 0; i < RANKS; i++) {
+        const struct cr_prediction *const p = &rank[i].measured.prediction;
         ck_assert_int_eq(rank[i].status, 0);
-        ck_assert_double_gt(rank[i].measured.prediction.compute, 0.9e-6 * SLOW_US * BLOCKS / RANKS);
+        /* A busy machine makes one out of the other. */
+        ck_assert_double_gt(p->compute + p->network, 0.9e-6 * SLOW_US * BLOCKS / RANKS);
     }
     end_all(rank, loop);
     struct cr_loop *const roomy = measure_all(rank, RANKS);

@@ -10,6 +10,12 @@ options="-e 2 -b 64 --momentum 0.9 --weight-decay 1e-4 --checkpoint-every 10"
 name="killed 6 times, seed $seed"
 # shellcheck disable=SC2086 # a list of options
 if survives 6 lenet5 data $options; then pass "$name: same epochs, weights and state"; else miss "$name" "$why"; fi
+mkdir ended
+for log in once again; do
+    # shellcheck disable=SC2086
+    "$CORERING" train lenet5 data $options -q --log $log --checkpoint ended --resume ended >/dev/null
+done
+same "a run that had ended ends with the same Top-1" "$(field top1 once)" "$(field top1 again)"
 same "no temporary file is left" "none:" "none:$(find killed -name '*.tmp*')"
 
 # A run too long to end by itself is interrupted at its first checkpoint; what it says goes on to the whole run's end.

@@ -46,7 +46,8 @@ survives() {
         status=$?
         case $status in
         137) killed=$((killed + 1)) ended=no ;;
-        0)  ended=yes ends=$((ends + 1))
+        0|124)  # 124: it ended when the time was over, before the signal came
+            ended=yes ends=$((ends + 1))
             outcome "$WORK/killed.log" >"$WORK/killed.outcome"
             cmp -s "$WORK/whole.outcome" "$WORK/killed.outcome" ||
                 why=$(diff "$WORK/whole.outcome" "$WORK/killed.outcome" | tr '\n' ' ') ;;
