@@ -131,7 +131,7 @@ def kernels(name):
 
 def train(net, batch, threads, *more):
     """Images per second of `corering train`, of training alone."""
-    length = {("lenet5", 1): ("--steps", "20000"), (CONV3, 64): ("--steps", "40")}.get((net, batch), ("-e", "1"))
+    length = {("lenet5", 1): ("--steps", "20000"), (CONV3, 64): ("--steps", "40")}.get((net, batch), ("-e", "3"))
     lines = json_lines(output(CORERING, "train", net, digits(), "-b", str(batch), "-t", str(threads), "--lr",
                               "0.05" if batch > 1 else "0.001", "--no-checkpoint", "--validate-every", "0", "--json",
                               *length, *more))
