@@ -41,17 +41,16 @@ static size_t sparse_chains(const struct cr_conv *c, struct cr_samples s)
     return smaller(each, 16) * (size_t)c->out_c * (sparse_vectors(c, 8) + 1) * 8;
 }
 
-int cr_conv_apart_fits(const struct cr_conv *c, struct cr_samples s)
-{
-    enum { MOST = 5 * 1024 * 1024 }; /* floats, of each thread */
-    return sparse_chains(c, s) <= MOST;
-}
+/* Floats of these chains at most, of each thread, for samples taken apart. */
+enum { MOST_APART = 5 * 1024 * 1024 };
 
-static size_t sparse_by_weight(const struct cr_conv *c, struct cr_samples s, size_t canvases)
+int cr_conv_apart_fits(const struct cr_conv *c, struct cr_samples s) { return sparse_chains(c, s) <= MOST_APART; }
+
+static size_t sparse_by_weight(const struct cr_conv *c, size_t held, size_t canvases)
 {
     const size_t canvas = lines(lines((size_t)c->in_c) * bordered_plane(c) + LINE) + LINE;
     const size_t words = sizeof(size_t) / sizeof(float);
-    return sparse_chains(c, s) + canvases * canvas + words * lines(sparse_vectors(c, 4) + LINE);
+    return held + canvases * canvas + words * lines(sparse_vectors(c, 4) + LINE);
 }
 
 static size_t sparse_by_input(const struct cr_conv *c)
@@ -114,7 +113,7 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t words = sizeof(size_t) / sizeof(float);
     const size_t dense = lanes16 * (in_c * area + 1) * channels + lines(positions * channels) +
                          words * lines(in_c * area + LINE) + in_c * plane;
-    const size_t sparse = larger(sparse_by_weight(c, s, 1), sparse_by_input(c)) + spikes(positions);
+    const size_t sparse = larger(sparse_by_weight(c, sparse_chains(c, s), 1), sparse_by_input(c)) + spikes(positions);
     return lines(larger(larger(packed + larger(forward, input), products(c, s)), larger(dense, sparse)));
 }
 
@@ -123,12 +122,14 @@ size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
     const size_t full = lines((size_t)(cr_groups(s) * s.lanes * c->out_c) * positions) + cr_conv_scratch(c, s);
     const size_t others = sparse_by_input(c) + 2 * spikes(positions);
-    if (s.lanes == 1) return lines(larger(full, sparse_by_weight(c, s, 1) + others));
-    /* Samples taken apart, 8 at a time: dx, dy, winners; x as canvases. */
+    if (s.lanes == 1) return lines(larger(full, sparse_by_weight(c, sparse_chains(c, s), 1) + others));
+    /* Samples taken apart, 8 at a time: dx, dy, winners; x as canvases. A part of the layer, or a smaller block, may
+     * fit where the whole does not. */
     const size_t in = (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w;
     const size_t cells = (size_t)c->out_c * positions / 4, winners = cells + (size_t)(c->out_c * c->out_h);
+    const size_t held = smaller(sparse_chains(c, s), MOST_APART); /* by chains */
     const size_t apart = lines(8 * in) + lines(8 * cells) + lines(8 * winners);
-    return lines(larger(full, apart + (cr_conv_apart_fits(c, s) ? sparse_by_weight(c, s, 8) : 0) + others));
+    return lines(larger(full, apart + sparse_by_weight(c, held, 8) + others));
 }
 
 size_t cr_linear_scratch(int in, int out, struct cr_samples s)

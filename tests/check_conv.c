@@ -257,6 +257,27 @@ START_TEST(conv_pool_nan)
 }
 END_TEST
 
+/* The scratch of a whole block of a whole layer is enough for fewer samples, and for some of the outputs, which is what
+ * a last block and threads that share one come with. */
+START_TEST(scratch_covers_less)
+{
+    static const struct cr_conv shape[] = {
+        { 256, 14, 14, 256, 14, 14, 3, 3, 1, 1 }, { 128, 14, 14, 256, 14, 14, 3, 3, 1, 1 },
+        { 6, 12, 12, 12, 8, 8, 5, 5, 1, 0 },      { 64, 8, 8, 700, 8, 8, 1, 1, 1, 0 },
+    };
+    for (size_t i = 0; i < sizeof shape / sizeof *shape; i++)
+        for (int lanes = 8; lanes <= 16; lanes += 8) {
+            const size_t whole = cr_conv_pool_scratch(shape + i, (struct cr_samples){ 16, lanes, 0 });
+            for (int n = 1; n <= 16; n++)
+                for (int parts = 1; parts <= 4; parts++) {
+                    struct cr_conv some = shape[i];
+                    some.out_c /= parts;
+                    ck_assert_uint_le(cr_conv_pool_scratch(&some, (struct cr_samples){ n, lanes, 0 }), whole);
+                }
+        }
+}
+END_TEST
+
 Suite *conv_suite(void)
 {
     Suite *s = suite_create("conv");
@@ -264,6 +285,7 @@ Suite *conv_suite(void)
     tcase_add_loop_test(t, conv, 0, CONV_SHAPES);
     tcase_add_loop_test(t, conv_pool, 0, CONV_SHAPES + POOLED_SHAPES);
     tcase_add_test(t, conv_pool_nan);
+    tcase_add_test(t, scratch_covers_less);
     suite_add_tcase(s, t);
     return s;
 }
