@@ -2,7 +2,7 @@
  *
  * Forward and by input, a tile of channels wants each tap of all its channels side by side; w has the taps of a channel
  * side by side. Where samples are few, or pictures small, turning one into the other takes a tenth of a layer's time
- * if it is done a float at a time. */
+ * if it is not done with care. */
 #ifndef CR_SIMD_CONV_PACK_TMPL_H
 #define CR_SIMD_CONV_PACK_TMPL_H
 
@@ -98,45 +98,56 @@ static size_t weights_before(const struct cr_conv *c, int phase)
     return taps * (size_t)c->out_c;
 }
 
-/* Where some taps of w go: tap k of output o, of the tile of tc channels that begins at channel i, to
- * phase[k] + taps[k] * (i * outputs + o * tc) + tap[k] * tc. */
-struct places {
-    size_t phase[VL], taps[VL], tap[VL];
+/* Some taps of a window, in the order in which w has them, of a tile's channels: PICKED weights at most. */
+enum { PICKED = 64, PICKED_TAPS = PICKED / TILE_C };
+
+/* Those of one phase. Packed, n taps of output o, of the tile of tc channels that begins at channel i, are side by side
+ * from phase + taps * (i * outputs + o * tc) + first * tc on. */
+struct picked {
+    int py, px; /* which phase */
+    int n, taps; /* here; of the whole phase */
+    size_t phase, first;
+    int index[2][PICKED]; /* where each one is in w, for tiles of `small` channels and of one more */
 };
 
-/* Taps t..t+n-1. */
-static struct places places_of(const struct cr_conv *c, int t, int n)
+/* Taps t..t+n-1, phase by phase, the last one first. Returns how many phases they have. */
+static int picked_of(const struct cr_conv *c, int t, int n, int small, struct picked *all)
 {
-    const int s = c->stride;
-    struct places p;
-    for (int k = 0; k < n; k++) {
-        const int ky = (t + k) / c->kw, kx = (t + k) % c->kw;
-        const int ny = phase_of(ky % s, c->kh, s, 0, 0).taps, nx = phase_of(kx % s, c->kw, s, 0, 0).taps;
-        p.phase[k] = (size_t)c->in_c * weights_before(c, ky % s * s + kx % s);
-        p.taps[k] = (size_t)(ny * nx);
-        p.tap[k] = (size_t)((ny - 1 - ky / s) * nx + nx - 1 - kx / s);
+    const int s = c->stride, area = c->kh * c->kw;
+    int phases = 0;
+    for (int k = n - 1; k >= 0; k--) {
+        const int ky = (t + k) / c->kw, kx = (t + k) % c->kw, py = ky % s, px = kx % s;
+        struct picked *p = all;
+        while (p < all + phases && (p->py != py || p->px != px)) p++;
+        if (p == all + phases) {
+            const int ny = phase_of(py, c->kh, s, 0, 0).taps, nx = phase_of(px, c->kw, s, 0, 0).taps;
+            p->py = py;
+            p->px = px;
+            p->n = 0;
+            p->taps = ny * nx;
+            p->phase = (size_t)c->in_c * weights_before(c, py * s + px);
+            p->first = (size_t)((ny - 1 - ky / s) * nx + nx - 1 - kx / s);
+            phases++;
+        }
+        for (int more = 0; more < 2; more++)
+            for (int i = 0; i < small + more && small + more <= TILE_C; i++)
+                p->index[more][p->n * (small + more) + i] = i * area + k;
+        p->n++;
     }
-    return p;
+    return phases;
 }
 
-/* n taps of a tile that begins at channel i, of outputs o..end-1. */
-static inline __attribute__((always_inline)) void pack_taps(const int tc, int n, const struct cr_conv *c,
-                                                            const float *w, size_t step, const struct places *p, int i,
-                                                            int o, int end, float *packed)
+/* to[k] = from[index[k]] for k < n; all of them are among `span` floats. */
+static inline void pick(const float *from, int span, const int *index, int n, float *to)
 {
-    float column[VL][8];
-    size_t at[VL];
-    for (int k = 0; k < n; k++)
-        at[k] = p->phase[k] + p->taps[k] * (size_t)(i * c->out_c + o * tc) + p->tap[k] * (size_t)tc;
-    for (; o < end; o++, w += step) {
-        if (c->kh * c->kw == 1) { /* side by side already */
-            put_column(tc, w, packed + at[0]);
-        } else {
-            take_columns(tc, n, w, (size_t)(c->kh * c->kw), column);
-            for (int k = 0; k < n; k++) put_column(tc, column[k], packed + at[k]);
-        }
-        for (int k = 0; k < n; k++) at[k] += p->taps[k] * (size_t)tc;
+#ifdef vec_pick
+    if (span <= PICKED) {
+        vec_pick(from, span, index, n, to);
+        return;
     }
+#endif
+    (void)span;
+    UNROLL for (int k = 0; k < n; k++) to[k] = from[index[k]];
 }
 
 /* Phase by phase, the taps of each descending, so that outputs ascend: (output, ty, tx), all tiles of input channels
@@ -145,20 +156,22 @@ static inline __attribute__((always_inline)) void pack_taps(const int tc, int n,
 static void pack_backward(const struct cr_conv *c, const float *w, size_t step, float *packed)
 {
     enum { OUTPUTS = 8 };
-    const int area = c->kh * c->kw, count = tile_count(c->in_c);
-    for (int t = 0; t < area; t += VL) {
-        const int n = imin(VL, area - t);
-        const struct places p = places_of(c, t, n);
-        for (int o = 0; o < c->out_c; o += OUTPUTS) {
-            const int end = imin(o + OUTPUTS, c->out_c);
+    const int area = c->kh * c->kw, count = tile_count(c->in_c), small = c->in_c / count;
+    for (int t = 0; t < area; t += PICKED_TAPS) {
+        struct picked all[PICKED_TAPS];
+        const int n = imin(PICKED_TAPS, area - t), phases = picked_of(c, t, n, small, all);
+        for (int begin = 0; begin < c->out_c; begin += OUTPUTS) {
+            const int end = imin(begin + OUTPUTS, c->out_c);
             struct part i = part_of(c->in_c, count, 0);
-            for (int tile = 0; tile < count; tile++, next_part(&i)) {
-                const float *const from = w + (size_t)o * step + i.begin * area + t;
-                if (i.size == TILE_C)
-                    pack_taps(TILE_C, n, c, from, step, &p, i.begin, o, end, packed);
-                else
-                    pack_taps(i.size, n, c, from, step, &p, i.begin, o, end, packed);
-            }
+            for (int tile = 0; tile < count; tile++, next_part(&i))
+                for (const struct picked *p = all; p < all + phases; p++) {
+                    const size_t output = (size_t)(p->taps * i.size); /* packed floats of one */
+                    const float *from = w + (size_t)begin * step + i.begin * area + t;
+                    float *to = packed + p->phase + (size_t)(p->taps * i.begin) * (size_t)c->out_c +
+                                (size_t)begin * output + p->first * (size_t)i.size;
+                    for (int o = begin; o < end; o++, from += step, to += output)
+                        pick(from, (i.size - 1) * area + n, p->index[i.size - small], p->n * i.size, to);
+                }
         }
     }
 }

@@ -13,6 +13,7 @@
  *   vf_to_i          round to nearest even (range is the caller's duty)
  *   vf_from_u8(p)    VL bytes as floats
  *   vf_transpose(r)  VL vectors as a square, rows become columns (not in vec_ref.h)
+ *   vec_pick(from, span, index, n, to)   floats side by side, in another order (of whole lines alone; a macro too)
  *   vf_columns(r, c) eight vectors, turned: c[k] is lane k of each (not in vec_ref.h)
  *   vb               16 bytes; vb_zip_low, vb_zip_high  a0 b0 a1 b1 .. a7 b7, and a8 b8 .. (not in vec_ref.h)
  * Loads and stores need no alignment. */
@@ -118,6 +119,25 @@ static inline __attribute__((always_inline)) void vf_transpose(vf r[VL])
     {
         r[i] = _mm512_shuffle_f32x4(eight[i], eight[i + 8], 0x88);
         r[i + 8] = _mm512_shuffle_f32x4(eight[i], eight[i + 8], 0xdd);
+    }
+}
+
+/* to[k] = from[index[k]] for k < n, all of them among `span` <= 64 floats. */
+#define vec_pick vec_pick
+static inline __attribute__((always_inline)) void vec_pick(const float *from, int span, const int *index, int n,
+                                                           float *to)
+{
+    __m512 r[4];
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        const int there = span < 16 * i ? 0 : span < 16 * i + 16 ? span - 16 * i : 16;
+        r[i] = vf_load_n(from + 16 * i, there);
+    }
+    for (int k = 0; k < n; k += 16) {
+        const vi at = vi_load_n(index + k, n - k < 16 ? n - k : 16);
+        const __m512 low = _mm512_permutex2var_ps(r[0], at, r[1]), high = _mm512_permutex2var_ps(r[2], at, r[3]);
+        vf_store_n(to + k, _mm512_mask_blend_ps(_mm512_test_epi32_mask(at, vi_set1(32)), low, high),
+                   n - k < 16 ? n - k : 16);
     }
 }
 
