@@ -16,34 +16,57 @@ enum { TILE_ROW_T = TILE_T < 5 ? 5 : TILE_T };
 /* Where a vector is a whole line, windows of a single tap have their lines asked for. */
 enum { FETCHES = VL >= 16 };
 
+/* How chains of a tile wait for the next rows: in the order of the weights, as complete ones are put down, or side by
+ * side. Where a vector has all lanes the time to find their places is felt; where it has not, chains whose other lanes
+ * are made later wait where they are. */
+enum { WAIT_IN_ORDER = VL < 16 };
+
 /* Positions, a vector each: dy[o * y_plane + (oy * width + ox) * VL] meets, under tap t of channel k,
- * x[k * x_plane + oy * x_row + (column + ox * stride + t) * VL], if that column is one of 0..in_w-1. All taps of a
- * tile are within the picture for inner <= ox < outer. Strides in floats. */
+ * x[k * x_plane + oy * x_row + (column + ox * stride + t) * VL], if that column is one of 0..in_w-1. Strides in
+ * floats. */
 struct field {
-    int rows, width, stride;
-    int column, in_w, inner, outer;
+    int rows, stride, column, in_w;
+    int left, inside, right; /* positions of a row: all taps of those inside are within the picture */
+    int lacks_one;           /* left and right are at most one position, which lacks the first tap, or the last */
     size_t x_row, x_plane, y_plane;
+    size_t to_k;             /* from the chains of one channel of x to those of the next, where they go */
     const float *next_x, *next_chains; /* of a single tap: two planes and the chains that are wanted next; or NULL */
 };
 
-/* One position under those taps of each channel for which 0 <= column + t < in_w: acc[o][k * columns + t]. */
-static inline __attribute__((always_inline)) void weight_edge(const int to, const int planes, const int columns,
-                                                              int column, const struct field *f, const float *x,
-                                                              const float *dy, vf (*acc)[TILE_ROW_T])
+/* dy of a position. */
+static inline __attribute__((always_inline)) void weight_gradients(const int to, const struct field *f,
+                                                                   const float *dy, vf *g)
 {
-    vf g[TILE_O];
     UNROLL for (int o = 0; o < to; o++) g[o] = vf_load(dy + (size_t)o * f->y_plane);
-    UNROLL for (int t = 0; t < columns; t++)
-        if ((unsigned)(column + t) < (unsigned)f->in_w)
-            UNROLL for (int k = 0; k < planes; k++)
-            {
-                const vf in = vf_load(x + (size_t)k * f->x_plane + t * VL);
-                UNROLL for (int o = 0; o < to; o++)
-                    acc[o][k * columns + t] = vf_fma(in, g[o], acc[o][k * columns + t]);
-            }
 }
 
-/* The same under all taps. Of x and dy, the fewer vectors stay in registers while the others pass by. */
+/* One position, whose dy is g, under the taps t0..t1-1 of each channel: acc[o][k * columns + t]. */
+static inline __attribute__((always_inline)) void weight_taps(const int to, const int planes, const int columns,
+                                                              const int t0, const int t1, const struct field *f,
+                                                              const float *x, const vf *g, vf (*acc)[TILE_ROW_T])
+{
+    UNROLL for (int t = t0; t < t1; t++)
+        UNROLL for (int k = 0; k < planes; k++)
+        {
+            const vf in = vf_load(x + (size_t)k * f->x_plane + t * VL);
+            UNROLL for (int o = 0; o < to; o++) acc[o][k * columns + t] = vf_fma(in, g[o], acc[o][k * columns + t]);
+        }
+}
+
+/* n positions at an end of a row, the first of them with `column` under tap 0: those taps that are within. */
+static inline __attribute__((always_inline)) void weight_end(const int to, const int planes, const int columns, int n,
+                                                             int column, const struct field *f, const float *x,
+                                                             const float *dy, vf (*acc)[TILE_ROW_T])
+{
+    for (; n > 0; n--, column += f->stride, x += f->stride * VL, dy += VL) {
+        vf g[TILE_O];
+        weight_gradients(to, f, dy, g);
+        UNROLL for (int t = 0; t < columns; t++)
+            if ((unsigned)(column + t) < (unsigned)f->in_w) weight_taps(to, planes, columns, t, t + 1, f, x, g, acc);
+    }
+}
+
+/* A position under all taps. Of x and dy, the fewer vectors stay in registers while the others pass by. */
 static inline __attribute__((always_inline)) void weight_position(const int to, const int planes, const int columns,
                                                                   const struct field *f, const float *x,
                                                                   const float *dy, vf (*acc)[TILE_ROW_T])
@@ -115,10 +138,9 @@ static inline __attribute__((always_inline)) void weight_positions_few(const int
 
 /* Positions of a single tap, for which little is done with each vector that comes from the second cache: at each one,
  * three lines of what is wanted next are asked for. */
-static inline __attribute__((always_inline)) const float *weight_single(const int to, const int planes,
-                                                                        const struct field *f, const float *x,
-                                                                        const float *dy, const float *end,
-                                                                        vf (*acc)[TILE_ROW_T])
+static inline __attribute__((always_inline)) void weight_single(const int to, const int planes, const struct field *f,
+                                                                const float *x, const float *dy, const float *end,
+                                                                vf (*acc)[TILE_ROW_T])
 {
     const float *next_x = f->next_x, *chain = f->next_chains;
     for (; dy < end; dy += VL, x += VL, next_x += VL, chain += 16) {
@@ -127,17 +149,18 @@ static inline __attribute__((always_inline)) const float *weight_single(const in
         __builtin_prefetch(chain, 1, 3);
         weight_position(to, planes, 1, f, x, dy, acc);
     }
-    return dy;
 }
 
 /* Positions from dy to `end` under all taps: whole tiles take several at a time. */
-static inline __attribute__((always_inline)) const float *weight_run(const int to, const int planes, const int columns,
-                                                                     const struct field *f, const float *x,
-                                                                     const float *dy, const float *end,
-                                                                     vf (*acc)[TILE_ROW_T])
+static inline __attribute__((always_inline)) void weight_run(const int to, const int planes, const int columns,
+                                                             const struct field *f, const float *x, const float *dy,
+                                                             const float *end, vf (*acc)[TILE_ROW_T])
 {
     const ptrdiff_t several = (columns - 1) * VL;
-    if (FETCHES && columns == 1 && to == TILE_O && f->next_x) return weight_single(to, planes, f, x, dy, end, acc);
+    if (FETCHES && columns == 1 && to == TILE_O && f->next_x) {
+        weight_single(to, planes, f, x, dy, end, acc);
+        return;
+    }
     if (TILE_T >= 6 && columns > 1 && to == TILE_O && f->stride == 1) {
         vf in[TILE_T][TILE_T];
         UNROLL for (int k = 0; k < planes; k++)
@@ -151,43 +174,67 @@ static inline __attribute__((always_inline)) const float *weight_run(const int t
         for (; end - dy >= several; dy += several, x += several)
             weight_positions_few(to, columns, f, x, dy, in, acc);
     }
-    for (; dy < end; dy += VL, x += f->stride * VL)
-        weight_position(to, planes, columns, f, x, dy, acc);
-    return dy;
+    for (; dy < end; dy += VL, x += f->stride * VL) weight_position(to, planes, columns, f, x, dy, acc);
 }
 
-/* lane[(o * planes + k) * columns + t][0..VL) = chains from +0, or from what is there if go_on. x: row 0, column 0. */
-static inline __attribute__((always_inline)) void weight_body(const int to, const int planes, const int columns,
-                                                              const struct field *field, const float *x,
-                                                              const float *dy, float *lane, int go_on)
+/* A row: x is where the first position's first tap is, or would be. At the ends a single tap has nothing to do. Returns
+ * where the next row of dy begins. */
+static inline __attribute__((always_inline)) const float *weight_row(const int to, const int planes, const int columns,
+                                                                     const struct field *f, const float *x,
+                                                                     const float *dy, vf (*acc)[TILE_ROW_T])
 {
-    const int tt = planes * columns;
-    const struct field f = *field; /* the compiler need not fear that stores change it */
-    vf acc[TILE_O][TILE_ROW_T];
-    UNROLL for (int o = 0; o < to; o++)
-        UNROLL for (int t = 0; t < tt; t++) acc[o][t] = go_on ? vf_load(lane + (o * tt + t) * 16) : vf_zero();
-    for (int oy = 0; oy < f.rows; oy++, x += f.x_row) {
-        int ox = 0, column = f.column;
-        for (int edge = f.inner;; edge = f.width) {
-            for (; ox < edge; ox++, column += f.stride, dy += VL)
-                weight_edge(to, planes, columns, column, &f, x + (ptrdiff_t)column * VL, dy, acc);
-            if (ox == f.width) break;
-            dy = weight_run(to, planes, columns, &f, x + (ptrdiff_t)column * VL, dy,
-                            dy + (size_t)(f.outer - ox) * VL, acc);
-            column += (f.outer - ox) * f.stride;
-            ox = f.outer;
+    vf g[TILE_O];
+    if (columns > 1 && f->left) {
+        if (f->lacks_one) {
+            weight_gradients(to, f, dy, g);
+            weight_taps(to, planes, columns, 1, columns, f, x, g, acc);
+        } else {
+            weight_end(to, planes, columns, f->left, f->column, f, x, dy, acc);
         }
     }
-    UNROLL for (int o = 0; o < to; o++)
-        UNROLL for (int t = 0; t < tt; t++) vf_store(lane + (o * tt + t) * 16, acc[o][t]);
+    dy += f->left * VL;
+    x += f->left * f->stride * VL;
+    if (f->inside) weight_run(to, planes, columns, f, x, dy, dy + f->inside * VL, acc);
+    dy += f->inside * VL;
+    x += f->inside * f->stride * VL;
+    if (columns > 1 && f->right) {
+        if (f->lacks_one) {
+            weight_gradients(to, f, dy, g);
+            weight_taps(to, planes, columns, 0, columns - 1, f, x, g, acc);
+        } else {
+            weight_end(to, planes, columns, f->right, f->column + (f->left + f->inside) * f->stride, f, x, dy, acc);
+        }
+    }
+    return dy + f->right * VL;
+}
+
+/* to[(o * planes + k) * to_k + t * 16 ..+VL) = chains, which begin at +0, or, if from is not NULL, go on from there:
+ * tiles WAIT_IN_ORDER as they are put down, or as small as can be, (o, k, t, 16). x: row 0, column 0. */
+static inline __attribute__((always_inline)) void weight_body(const int outputs, const int planes, const int columns,
+                                                              const struct field *field, const float *x,
+                                                              const float *dy, const float *from, float *to)
+{
+    const struct field f = *field; /* the compiler need not fear that stores change it */
+    const size_t from_k = WAIT_IN_ORDER ? f.to_k : (size_t)columns * 16;
+    vf acc[TILE_O][TILE_ROW_T];
+    UNROLL for (int o = 0; o < outputs; o++)
+        UNROLL for (int k = 0; k < planes; k++)
+            UNROLL for (int t = 0; t < columns; t++)
+                acc[o][k * columns + t] = from ? vf_load(from + (size_t)(o * planes + k) * from_k + t * 16) : vf_zero();
+    x += f.column * VL;
+    for (int oy = f.rows; oy > 0; oy--, x += f.x_row) dy = weight_row(outputs, planes, columns, &f, x, dy, acc);
+    UNROLL for (int o = 0; o < outputs; o++)
+        UNROLL for (int k = 0; k < planes; k++, to += f.to_k)
+            UNROLL for (int t = 0; t < columns; t++) vf_store(to + t * 16, acc[o][k * columns + t]);
 }
 
 /* The body with constant sizes: channels of dy, channels of x, taps in each. */
-typedef void weight_fn(const struct field *f, const float *x, const float *dy, float *lane, int go_on);
+typedef void weight_fn(const struct field *f, const float *x, const float *dy, const float *from, float *to);
 #define WEIGHT(TO, K, T)                                                                                               \
-    static void weight_##TO##_##K##_##T(const struct field *f, const float *x, const float *dy, float *lane, int go_on)\
+    static void weight_##TO##_##K##_##T(const struct field *f, const float *x, const float *dy, const float *from,     \
+                                        float *to)                                                                     \
     {                                                                                                                  \
-        weight_body(TO, K, T, f, x, dy, lane, go_on);                                                                  \
+        weight_body(TO, K, T, f, x, dy, from, to);                                                                     \
     }
 #if TILE_T >= 6
 #define WEIGHTS(TO)                                                                                                    \
@@ -229,6 +276,9 @@ static void trees(float (*lane)[16], int n, int lanes, float *sum)
 {
     float four[4];
     int e = 0;
+#ifdef tree_sixteen
+    for (; lanes == 16 && e + 16 <= n; e += 16) tree_sixteen((const float(*)[16])(lane + e), sum + e);
+#endif
     for (; e + 4 <= n; e += 4) tree_four((const float(*)[16])(lane + e), lanes, sum + e);
     if (e == n) return;
     tree_four((const float(*)[16])(lane + e), lanes, four);

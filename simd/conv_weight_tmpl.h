@@ -103,40 +103,41 @@ static struct within within(const struct cr_conv *c, int n, int in, int k)
     return v;
 }
 
+/* From the rows of outputs under one row of taps to those under the next one, ky; without a division. */
+static inline void next_row(const struct cr_conv *c, int ky, struct within *v)
+{
+    while (v->first > 0 && (v->first - 1) * c->stride + ky >= c->pad) v->first--;
+    while (v->end > v->first && (v->end - 1) * c->stride + ky >= c->in_h + c->pad) v->end--;
+}
+
 /* Under the taps kx..kx+columns-1 of a row. */
 static struct field field_of(const struct weighing *m, int kx, int columns)
 {
     const struct cr_conv *c = m->c;
+    const int first = within(c, c->out_w, c->in_w, kx).first;
+    const int end = within(c, c->out_w, c->in_w, kx + columns - 1).end;
     struct field f = {
-        .width = c->out_w, .stride = c->stride, .column = kx - c->pad, .in_w = c->in_w,
-        .inner = within(c, c->out_w, c->in_w, kx).first, .outer = within(c, c->out_w, c->in_w, kx + columns - 1).end,
+        .stride = c->stride, .column = kx - c->pad, .in_w = c->in_w, .left = c->out_w,
         .x_row = (size_t)(c->stride * c->in_w) * VL, .x_plane = m->x_plane,
     };
-    if (f.inner >= f.outer) f.inner = f.outer = f.width; /* nowhere all of them */
+    if (first >= end) return f; /* nowhere all of them */
+    f.left = first;
+    f.inside = end - first;
+    f.right = c->out_w - end;
+    const int last = f.column + (c->out_w - 1) * c->stride + columns - 1; /* column under the last tap of all */
+    f.lacks_one = f.left <= 1 && f.column >= -1 && f.right <= 1 && last <= c->in_w;
     return f;
 }
 
-/* A tile's chains are complete: taps (ky, kx..kx+columns-1). */
-static void put_weights(const struct weighing *m, struct part o, struct part k, int ky, int kx, int columns,
-                        float *lane, float *dw)
+/* The chains of channels o of dy and k of x are complete: lane[o][k, ky, kx][16]. */
+static void put_weights(const struct weighing *m, struct part o, struct part k, float *lane, float *dw)
 {
     const struct cr_conv *c = m->c;
-    const int area = c->kh * c->kw, taps = c->in_c * area;
-    float sum[TILE_O * TILE_T];
+    const int area = c->kh * c->kw, taps = c->in_c * area, n = k.size * area;
     for (int h = 0; h < cr_blocks(m->s); h++) {
-        float *const to = dw + (size_t)((h * c->out_c + o.begin) * taps + k.begin * area + ky * c->kw + kx);
-        /* Rows of dw are far apart, and too many for the processor to foresee. */
-        for (int a = 0; a < o.size; a++) __builtin_prefetch(to + a * taps + 32, 1);
-        block_trees((float(*)[16])(void *)lane, o.size * k.size * columns, m->s, h, sum);
-        const float *from = sum;
-        for (int a = 0; a < o.size; a++)
-            for (int b = 0; b < k.size; b++, from += columns) {
-                float *const row = to + (a * taps + b * area);
-                if (columns == 3)
-                    memcpy(row, from, 3 * sizeof *row);
-                else
-                    for (int t = 0; t < columns; t++) row[t] = from[t];
-            }
+        float *to = dw + (size_t)((h * c->out_c + o.begin) * taps + k.begin * area);
+        for (int a = 0; a < o.size; a++, to += taps)
+            block_trees((float(*)[16])(void *)(lane + a * n * 16), n, m->s, h, to);
     }
 }
 
@@ -147,44 +148,63 @@ struct stage {
     int at; /* lanes at..at+VL-1 of 16 */
 };
 
-/* A turn. x: of a group's slice; dy: of the first row and channel, y_plane floats a channel. lane: (piece, tile of k,
- * ky, tile of o ..., 16), where each tile's chains wait if they have to. */
+/* A turn. x: of a group's slice; dy: of the first row and channel, y_plane floats a channel. lane: where chains wait if
+ * they have to, tile of k by tile of k: (piece, ky, tile of o ..., 16) or, if they WAIT_IN_ORDER, (o, k, ky, kx, 16). In
+ * the first case those of a tile of k come to be in order in `done` when they are complete. */
 static void weigh_turn(const struct weighing *m, const struct weight_lot *turn, struct stage s, const float *x,
-                       const float *dy, size_t y_plane, float *lane, float *dw)
+                       const float *dy, size_t y_plane, float *lane, float *done, float *dw)
 {
     const struct cr_conv *c = m->c;
-    struct part piece = part_of(c->kw, m->pieces, 0);
-    for (int i = 0; i < m->pieces; i++, next_part(&piece)) {
-        struct field f = field_of(m, piece.begin, piece.size);
-        f.y_plane = y_plane;
-        /* one long row */
-        const int long_row = c->stride == 1 && c->in_w == c->out_w && f.inner == 0 && f.outer == f.width;
-        struct part k = turn->k;
-        for (int tile = 0; tile < turn->k_tiles; tile++, next_part(&k))
+    const int area = c->kh * c->kw;
+    const int long_rows = c->kw == 1 && c->stride == 1 && c->in_w == c->out_w;
+    const struct within top = within(c, c->out_h, c->in_h, 0);
+    struct field f = field_of(m, 0, part_of(c->kw, m->pieces, 0).size);
+    struct part k = turn->k;
+    for (int tile = 0; tile < turn->k_tiles; tile++, next_part(&k)) {
+        float *const ordered = WAIT_IN_ORDER ? lane : done;
+        const int chains = k.size * area * 16; /* floats of an output */
+        struct part piece = part_of(c->kw, m->pieces, 0);
+        for (int i = 0; i < m->pieces; i++, next_part(&piece)) {
+            struct within v = top;
+            if (m->pieces > 1) f = field_of(m, piece.begin, piece.size);
+            f.y_plane = y_plane;
+            f.to_k = (size_t)(WAIT_IN_ORDER || s.last ? area : piece.size) * 16;
             for (int ky = 0; ky < c->kh; ky++) {
-                const struct within v = within(c, c->out_h, c->in_h, ky);
+                next_row(c, ky, &v);
                 const int first = imax(s.begin, imin(s.end, v.first)), rows = imax(0, imin(s.end, v.end) - first);
                 const float *const in = x + (size_t)k.begin * m->x_plane +
                                         (ptrdiff_t)((first * c->stride + ky - c->pad) * c->in_w) * VL;
                 const float *from = dy + (size_t)((first - s.begin) * c->out_w) * VL;
-                f.rows = rows;
-                if (long_row) {
-                    f.rows = 1;
-                    f.width = f.outer = f.in_w = rows * c->out_w;
-                }
+                float *to = ordered + (ky * c->kw + piece.begin) * 16 + s.at;
                 struct part o = turn->o;
+                f.rows = rows;
+                if (long_rows) {
+                    f.rows = 1;
+                    f.inside = rows * c->out_w;
+                }
                 for (int a = 0; a < turn->o_tiles; a++, next_part(&o)) {
+                    float *const waiting = WAIT_IN_ORDER ? to : lane;
                     if (s.fetches) {
                         const int behind = tile + 1 < turn->k_tiles ? k.size : 0;
-                        f.next_x = in + (size_t)(behind + share(k.size, a, turn->o_tiles)) * m->x_plane;
+                        f.next_x = in + (size_t)(behind + imin(2 * a, imax(0, k.size - 2))) * m->x_plane;
                         f.next_chains = lane + o.size * k.size * 16;
                     }
-                    weight_of[o.size - 1][k.size - 1][piece.size - 1](&f, in, from, lane + s.at, s.go_on);
-                    if (s.last) put_weights(m, o, k, ky, piece.begin, piece.size, lane, dw);
-                    if (s.waits) lane += o.size * k.size * piece.size * 16;
+                    weight_of[o.size - 1][k.size - 1][piece.size - 1](&f, in, from, s.go_on ? waiting : NULL,
+                                                                      s.last ? to : waiting);
                     from += (size_t)o.size * y_plane;
+                    to += o.size * chains;
+                    if (!WAIT_IN_ORDER && s.waits) lane += o.size * k.size * piece.size * 16;
                 }
             }
+        }
+        if (WAIT_IN_ORDER && s.waits) lane += turn->outputs * chains;
+        if (!s.last) continue;
+        struct part o = turn->o;
+        float *complete = ordered;
+        for (int a = 0; a < turn->o_tiles; a++, next_part(&o)) {
+            put_weights(m, o, k, complete, dw);
+            complete += o.size * chains;
+        }
     }
 }
 
@@ -196,7 +216,7 @@ static void take_slice(size_t channels, size_t positions, size_t lanes, const fl
         for (size_t p = 0; p < positions; p++) vf_store(to + p * VL, vf_load(from + p * lanes));
 }
 
-/* A lot. space: for a turn's rows of dy, for chains of bias and of weights. */
+/* A lot. space: for a turn's rows of dy, for chains of bias, for a turn's and for all chains of weights. */
 static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, const struct weight_order *r, float *dw,
                       float *db, float *space)
 {
@@ -205,7 +225,8 @@ static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, co
     const size_t copied = m->slices > 1 ? apart((size_t)(r->slab * c->out_w) * VL) : 0; /* floats a channel */
     const int with_bias = lot->k_tile == 0, times = cr_groups(m->s) * m->slices;
     float *const bias = space + (size_t)(r->turn * m->outputs) * copied;
-    float *const weights = bias + (lot->outputs + 3) * 16; /* a tree takes four */
+    float *const done = bias + (lot->outputs + 3) * 16; /* a tree takes four */
+    float *const weights = done + (r->turn * m->outputs * m->planes * c->kh * c->kw + 3) * 16;
     for (int i = 0; i < times; i++) {
         const int g = i / m->slices, slice = i % m->slices;
         const float *const x = m->x + (size_t)(i * c->in_c) * m->x_plane;
@@ -228,7 +249,7 @@ static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, co
                     from = space;
                     plane = copied;
                 }
-                weigh_turn(m, &turn, s, x, from, plane, w, dw);
+                weigh_turn(m, &turn, s, x, from, plane, w, done, dw);
                 if (with_bias) bias_rows(turn.outputs, positions, from, plane, b, s.go_on);
                 w += turn.chains * 16;
                 b += turn.outputs * 16;

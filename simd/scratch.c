@@ -64,14 +64,14 @@ static size_t spikes(size_t positions)
 }
 
 /* By weight: as many chains as may wait, or those of the smallest lot, all taps of a turn of outputs and of a tile's
- * channels; those of the bias; and as many as a tree takes too many. */
+ * channels; those of such a lot that are complete; those of the bias; and as many as a tree takes too many. */
 static size_t chains(const struct cr_conv *c)
 {
     enum { TURN = 28, PLANES = 6, TREE = 3 }; /* at most */
     const size_t area = (size_t)c->kh * (size_t)c->kw, all = (size_t)c->out_c;
     const size_t every = all * (size_t)c->in_c * area * LINE, smallest = TURN * PLANES * area * LINE;
     const size_t most = larger(CR_CONV_CHAINS, smallest);
-    return (every < most ? every : most) + (all + 2 * TREE) * LINE;
+    return smaller(every, most) + smaller(every, smallest) + (all + 2 * TREE) * LINE;
 }
 
 /* As products: a picture with its borders, and what its product wants. By input: weights turned, pixels of a phase, dy

@@ -31,4 +31,41 @@ static inline void tree_four(const float (*lane)[16], int lanes, float sum[4])
     _mm_storeu_ps(sum, _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd)));
 }
 
+#ifdef __AVX512F__
+/* Of a and b, halves, quarters, or pairs of floats and then floats in each quarter: two become one. */
+static inline __m512 tree_halves(__m512 a, __m512 b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+}
+
+static inline __m512 tree_quarters(__m512 a, __m512 b)
+{
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+
+static inline __m512 tree_pairs(__m512 a, __m512 b)
+{
+    return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));
+}
+
+static inline __m512 tree_floats(__m512 a, __m512 b)
+{
+    return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
+}
+
+/* The trees of 16 elements with all their lanes. */
+#define tree_sixteen tree_sixteen
+static inline void tree_sixteen(const float (*lane)[16], float sum[16])
+{
+    __m512 four[4]; /* [i]: what is left of the elements i, i + 4, i + 8 and i + 12, a quarter each */
+    _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++)
+    {
+        const __m512 ab = tree_halves(_mm512_loadu_ps(lane[i]), _mm512_loadu_ps(lane[i + 4]));
+        const __m512 cd = tree_halves(_mm512_loadu_ps(lane[i + 8]), _mm512_loadu_ps(lane[i + 12]));
+        four[i] = tree_quarters(ab, cd);
+    }
+    _mm512_storeu_ps(sum, tree_floats(tree_pairs(four[0], four[1]), tree_pairs(four[2], four[3])));
+}
+#endif
+
 #endif
