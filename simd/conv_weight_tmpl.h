@@ -149,8 +149,8 @@ struct stage {
 };
 
 /* A turn. x: of a group's slice; dy: of the first row and channel, y_plane floats a channel. lane: where chains wait if
- * they have to, tile of k by tile of k: (piece, ky, tile of o ..., 16) or, if they WAIT_IN_ORDER, (o, k, ky, kx, 16). In
- * the first case those of a tile of k come to be in order in `done` when they are complete. */
+ * they have to, tile of k by tile of k: (piece, ky, tile of o ..., 16) or, if they WAIT_IN_ORDER, (o, k, ky, kx, 16).
+ * In the first case those of a tile of k come to be in order in `done` when they are complete. */
 static void weigh_turn(const struct weighing *m, const struct weight_lot *turn, struct stage s, const float *x,
                        const float *dy, size_t y_plane, float *lane, float *done, float *dw)
 {
