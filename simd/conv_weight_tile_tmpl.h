@@ -33,59 +33,72 @@ struct field {
     const float *next_x, *next_chains; /* of a single tap: two planes and the chains that are wanted next; or NULL */
 };
 
-/* dy of a position. */
-static inline __attribute__((always_inline)) void weight_gradients(const int to, const struct field *f,
-                                                                   const float *dy, vf *g)
+/* A position: what is under the first tap in each channel of x, and in each channel of dy. Pointers of their own, for
+ * the compiler would make more of them from a few, and then have no registers. */
+struct position {
+    const float *x[TILE_T], *dy[TILE_O];
+};
+
+static inline __attribute__((always_inline)) void go_right(const int to, const int planes, struct position *at, int n,
+                                                           int stride)
 {
-    UNROLL for (int o = 0; o < to; o++) g[o] = vf_load(dy + (size_t)o * f->y_plane);
+    UNROLL for (int k = 0; k < planes; k++)
+    {
+        at->x[k] += n * stride * VL;
+        FORGET(at->x[k]);
+    }
+    UNROLL for (int o = 0; o < to; o++)
+    {
+        at->dy[o] += n * VL;
+        FORGET(at->dy[o]);
+    }
 }
 
-/* One position, whose dy is g, under the taps t0..t1-1 of each channel: acc[o][k * columns + t]. */
+/* The position under the taps t0..t1-1 of each channel: acc[o][k * columns + t]. */
 static inline __attribute__((always_inline)) void weight_taps(const int to, const int planes, const int columns,
-                                                              const int t0, const int t1, const struct field *f,
-                                                              const float *x, const vf *g, vf (*acc)[TILE_ROW_T])
+                                                              const int t0, const int t1, const struct position *at,
+                                                              vf (*acc)[TILE_ROW_T])
 {
+    vf g[TILE_O];
+    UNROLL for (int o = 0; o < to; o++) g[o] = vf_load(at->dy[o]);
     UNROLL for (int t = t0; t < t1; t++)
         UNROLL for (int k = 0; k < planes; k++)
         {
-            const vf in = vf_load(x + (size_t)k * f->x_plane + t * VL);
+            const vf in = vf_load(at->x[k] + t * VL);
             UNROLL for (int o = 0; o < to; o++) acc[o][k * columns + t] = vf_fma(in, g[o], acc[o][k * columns + t]);
         }
 }
 
 /* n positions at an end of a row, the first of them with `column` under tap 0: those taps that are within. */
 static inline __attribute__((always_inline)) void weight_end(const int to, const int planes, const int columns, int n,
-                                                             int column, const struct field *f, const float *x,
-                                                             const float *dy, vf (*acc)[TILE_ROW_T])
+                                                             int column, const struct field *f, struct position *at,
+                                                             vf (*acc)[TILE_ROW_T])
 {
-    for (; n > 0; n--, column += f->stride, x += f->stride * VL, dy += VL) {
-        vf g[TILE_O];
-        weight_gradients(to, f, dy, g);
+    for (; n > 0; n--, column += f->stride) {
         UNROLL for (int t = 0; t < columns; t++)
-            if ((unsigned)(column + t) < (unsigned)f->in_w) weight_taps(to, planes, columns, t, t + 1, f, x, g, acc);
+            if ((unsigned)(column + t) < (unsigned)f->in_w) weight_taps(to, planes, columns, t, t + 1, at, acc);
+        go_right(to, planes, at, 1, f->stride);
     }
 }
 
 /* A position under all taps. Of x and dy, the fewer vectors stay in registers while the others pass by. */
 static inline __attribute__((always_inline)) void weight_position(const int to, const int planes, const int columns,
-                                                                  const struct field *f, const float *x,
-                                                                  const float *dy, vf (*acc)[TILE_ROW_T])
+                                                                  const struct position *at, vf (*acc)[TILE_ROW_T])
 {
     const int tt = planes * columns;
     vf kept[TILE_O > TILE_ROW_T ? TILE_O : TILE_ROW_T];
     if (to <= tt) {
-        UNROLL for (int o = 0; o < to; o++) kept[o] = vf_load(dy + (size_t)o * f->y_plane);
+        UNROLL for (int o = 0; o < to; o++) kept[o] = vf_load(at->dy[o]);
         UNROLL for (int t = 0; t < tt; t++)
         {
-            const vf in = vf_load(x + (size_t)(t / columns) * f->x_plane + t % columns * VL);
+            const vf in = vf_load(at->x[t / columns] + t % columns * VL);
             UNROLL for (int o = 0; o < to; o++) acc[o][t] = vf_fma(in, kept[o], acc[o][t]);
         }
     } else {
-        UNROLL for (int t = 0; t < tt; t++)
-            kept[t] = vf_load(x + (size_t)(t / columns) * f->x_plane + t % columns * VL);
+        UNROLL for (int t = 0; t < tt; t++) kept[t] = vf_load(at->x[t / columns] + t % columns * VL);
         UNROLL for (int o = 0; o < to; o++)
         {
-            const vf g = vf_load(dy + (size_t)o * f->y_plane);
+            const vf g = vf_load(at->dy[o]);
             UNROLL for (int t = 0; t < tt; t++) acc[o][t] = vf_fma(kept[t], g, acc[o][t]);
         }
     }
@@ -94,20 +107,19 @@ static inline __attribute__((always_inline)) void weight_position(const int to, 
 /* columns - 1 positions side by side under all taps, a stride of 1. Of each row of x one vector a position is new; it
  * takes the place of the one that is done with. in: what the first one meets under all taps but the last. */
 static inline __attribute__((always_inline)) void weight_positions(const int to, const int planes, const int columns,
-                                                                   const struct field *f, const float *x,
-                                                                   const float *dy, vf (*in)[TILE_T],
+                                                                   const struct position *at, vf (*in)[TILE_T],
                                                                    vf (*acc)[TILE_ROW_T])
 {
     const int last = columns - 1;
     UNROLL for (int p = 0; p < last; p++)
     {
         vf g[TILE_O];
-        UNROLL for (int o = 0; o < to; o++) g[o] = vf_load(dy + (size_t)o * f->y_plane + p * VL);
+        UNROLL for (int o = 0; o < to; o++) g[o] = vf_load(at->dy[o] + p * VL);
         UNROLL for (int t = 0; t <= last; t++)
             UNROLL for (int k = 0; k < planes; k++)
             {
                 vf *const slot = &in[k][(p + t) % last];
-                if (t == last) *slot = vf_load(x + (size_t)k * f->x_plane + (p + last) * VL);
+                if (t == last) *slot = vf_load(at->x[k] + (p + last) * VL);
                 UNROLL for (int o = 0; o < to; o++)
                     acc[o][k * columns + t] = vf_fma(*slot, g[o], acc[o][k * columns + t]);
             }
@@ -117,8 +129,7 @@ static inline __attribute__((always_inline)) void weight_positions(const int to,
 /* The same where registers are few, in one channel of x: there is room for all taps but the last, whose vector is read
  * where it lies, and then takes the place of the first; and for one vector of dy. */
 static inline __attribute__((always_inline)) void weight_positions_few(const int to, const int columns,
-                                                                       const struct field *f, const float *x,
-                                                                       const float *dy, vf *in,
+                                                                       const struct position *at, vf *in,
                                                                        vf (*acc)[TILE_ROW_T])
 {
     const int last = columns - 1;
@@ -127,104 +138,112 @@ static inline __attribute__((always_inline)) void weight_positions_few(const int
         UNROLL for (int o = 0; o < to; o++)
         {
             IN_TURN();
-            const vf g = vf_load(dy + (size_t)o * f->y_plane + p * VL);
+            const vf g = vf_load(at->dy[o] + p * VL);
             UNROLL for (int t = 0; t < last; t++) acc[o][t] = vf_fma_in(in[(p + t) % last], g, acc[o][t]);
-            acc[o][last] = vf_fma_at(x + (p + last) * VL, g, acc[o][last]);
+            acc[o][last] = vf_fma_at(at->x[0] + (p + last) * VL, g, acc[o][last]);
         }
         IN_TURN();
-        in[p] = vf_load(x + (p + last) * VL);
+        in[p] = vf_load(at->x[0] + (p + last) * VL);
     }
 }
 
-/* Positions of a single tap, for which little is done with each vector that comes from the second cache: at each one,
+/* n positions of a single tap, for which little is done with each vector that comes from the second cache: at each one,
  * three lines of what is wanted next are asked for. */
-static inline __attribute__((always_inline)) void weight_single(const int to, const int planes, const struct field *f,
-                                                                const float *x, const float *dy, const float *end,
+static inline __attribute__((always_inline)) void weight_single(const int to, const int planes, int n,
+                                                                const struct field *f, struct position *at,
                                                                 vf (*acc)[TILE_ROW_T])
 {
     const float *next_x = f->next_x, *chain = f->next_chains;
-    for (; dy < end; dy += VL, x += VL, next_x += VL, chain += 16) {
+    const size_t x_plane = f->x_plane;
+    for (; n > 0; n--, next_x += VL, chain += 16) {
         __builtin_prefetch(next_x, 0, 3);
-        __builtin_prefetch(next_x + f->x_plane, 0, 3);
+        __builtin_prefetch(next_x + x_plane, 0, 3);
         __builtin_prefetch(chain, 1, 3);
-        weight_position(to, planes, 1, f, x, dy, acc);
+        weight_position(to, planes, 1, at, acc);
+        go_right(to, planes, at, 1, 1);
     }
 }
 
-/* Positions from dy to `end` under all taps: whole tiles take several at a time. */
-static inline __attribute__((always_inline)) void weight_run(const int to, const int planes, const int columns,
-                                                             const struct field *f, const float *x, const float *dy,
-                                                             const float *end, vf (*acc)[TILE_ROW_T])
+/* n positions under all taps: whole tiles take several at a time. */
+static inline __attribute__((always_inline)) void weight_run(const int to, const int planes, const int columns, int n,
+                                                             const struct field *f, struct position *at,
+                                                             vf (*acc)[TILE_ROW_T])
 {
-    const ptrdiff_t several = (columns - 1) * VL;
+    const int last = columns - 1;
     if (FETCHES && columns == 1 && to == TILE_O && f->next_x) {
-        weight_single(to, planes, f, x, dy, end, acc);
+        weight_single(to, planes, n, f, at, acc);
         return;
     }
     if (TILE_T >= 6 && columns > 1 && to == TILE_O && f->stride == 1) {
         vf in[TILE_T][TILE_T];
         UNROLL for (int k = 0; k < planes; k++)
-            UNROLL for (int t = 0; t + 1 < columns; t++) in[k][t] = vf_load(x + (size_t)k * f->x_plane + t * VL);
-        for (; end - dy >= several; dy += several, x += several)
-            weight_positions(to, planes, columns, f, x, dy, in, acc);
+            UNROLL for (int t = 0; t < last; t++) in[k][t] = vf_load(at->x[k] + t * VL);
+        for (; n >= last; n -= last, go_right(to, planes, at, last, 1))
+            weight_positions(to, planes, columns, at, in, acc);
     }
     if (TILE_T < 6 && columns > 2 && to == imin(TILE_O, TILE_O * TILE_T / columns) && f->stride == 1) {
         vf in[TILE_ROW_T];
-        UNROLL for (int t = 0; t + 1 < columns; t++) in[t] = vf_load(x + t * VL);
-        for (; end - dy >= several; dy += several, x += several)
-            weight_positions_few(to, columns, f, x, dy, in, acc);
+        UNROLL for (int t = 0; t < last; t++) in[t] = vf_load(at->x[0] + t * VL);
+        for (; n >= last; n -= last, go_right(to, planes, at, last, 1)) weight_positions_few(to, columns, at, in, acc);
     }
-    for (; dy < end; dy += VL, x += f->stride * VL) weight_position(to, planes, columns, f, x, dy, acc);
+    const int stride = f->stride;
+    for (; n > 0; n--, go_right(to, planes, at, 1, stride)) weight_position(to, planes, columns, at, acc);
 }
 
-/* A row: x is where the first position's first tap is, or would be. At the ends a single tap has nothing to do. Returns
- * where the next row of dy begins. */
-static inline __attribute__((always_inline)) const float *weight_row(const int to, const int planes, const int columns,
-                                                                     const struct field *f, const float *x,
-                                                                     const float *dy, vf (*acc)[TILE_ROW_T])
+/* A row: x is where the first position's first tap is, or would be. At the ends a single tap has nothing to do. */
+static inline __attribute__((always_inline)) void weight_row(const int to, const int planes, const int columns,
+                                                             const struct field *f, struct position *at,
+                                                             vf (*acc)[TILE_ROW_T])
 {
-    vf g[TILE_O];
-    if (columns > 1 && f->left) {
-        if (f->lacks_one) {
-            weight_gradients(to, f, dy, g);
-            weight_taps(to, planes, columns, 1, columns, f, x, g, acc);
+    if (f->left) {
+        if (columns > 1 && f->lacks_one) {
+            weight_taps(to, planes, columns, 1, columns, at, acc);
+            go_right(to, planes, at, 1, f->stride);
         } else {
-            weight_end(to, planes, columns, f->left, f->column, f, x, dy, acc);
+            weight_end(to, planes, columns, f->left, f->column, f, at, acc);
         }
     }
-    dy += f->left * VL;
-    x += f->left * f->stride * VL;
-    if (f->inside) weight_run(to, planes, columns, f, x, dy, dy + f->inside * VL, acc);
-    dy += f->inside * VL;
-    x += f->inside * f->stride * VL;
-    if (columns > 1 && f->right) {
-        if (f->lacks_one) {
-            weight_gradients(to, f, dy, g);
-            weight_taps(to, planes, columns, 0, columns - 1, f, x, g, acc);
+    if (f->inside) weight_run(to, planes, columns, f->inside, f, at, acc);
+    if (f->right) {
+        if (columns > 1 && f->lacks_one) {
+            weight_taps(to, planes, columns, 0, columns - 1, at, acc);
+            go_right(to, planes, at, 1, f->stride);
         } else {
-            weight_end(to, planes, columns, f->right, f->column + (f->left + f->inside) * f->stride, f, x, dy, acc);
+            weight_end(to, planes, columns, f->right, f->column + (f->left + f->inside) * f->stride, f, at, acc);
         }
     }
-    return dy + f->right * VL;
 }
 
 /* to[(o * planes + k) * to_k + t * 16 ..+VL) = chains, which begin at +0, or, if from is not NULL, go on from there:
  * tiles WAIT_IN_ORDER as they are put down, or as small as can be, (o, k, t, 16). x: row 0, column 0. */
 static inline __attribute__((always_inline)) void weight_body(const int outputs, const int planes, const int columns,
-                                                              const struct field *field, const float *x,
+                                                              const struct field *f, const float *x,
                                                               const float *dy, const float *from, float *to)
 {
-    const struct field f = *field; /* the compiler need not fear that stores change it */
-    const size_t from_k = WAIT_IN_ORDER ? f.to_k : (size_t)columns * 16;
+    const size_t from_k = WAIT_IN_ORDER ? f->to_k : (size_t)columns * 16;
     vf acc[TILE_O][TILE_ROW_T];
     UNROLL for (int o = 0; o < outputs; o++)
         UNROLL for (int k = 0; k < planes; k++)
             UNROLL for (int t = 0; t < columns; t++)
                 acc[o][k * columns + t] = from ? vf_load(from + (size_t)(o * planes + k) * from_k + t * 16) : vf_zero();
-    x += f.column * VL;
-    for (int oy = f.rows; oy > 0; oy--, x += f.x_row) dy = weight_row(outputs, planes, columns, &f, x, dy, acc);
+    struct position at;
+    UNROLL for (int o = 0; o < outputs; o++, dy += f->y_plane)
+    {
+        at.dy[o] = dy;
+        FORGET(dy);
+    }
+    x += f->column * VL;
+    for (int oy = f->rows; oy > 0; oy--, x += f->x_row) {
+        const float *plane = x;
+        UNROLL for (int k = 0; k < planes; k++, plane += f->x_plane)
+        {
+            FORGET(plane);
+            at.x[k] = plane;
+        }
+        weight_row(outputs, planes, columns, f, &at, acc);
+    }
     UNROLL for (int o = 0; o < outputs; o++)
-        UNROLL for (int k = 0; k < planes; k++, to += f.to_k)
+        UNROLL for (int k = 0; k < planes; k++, to += f->to_k)
             UNROLL for (int t = 0; t < columns; t++) vf_store(to + t * 16, acc[o][k * columns + t]);
 }
 
@@ -291,23 +310,30 @@ static void block_trees(float (*lane)[16], int n, struct cr_samples s, int h, fl
     trees((float(*)[16])(void *)&lane[0][h * s.each], n, s.each ? s.each : s.n <= 8 ? 8 : 16, sum);
 }
 
-/* The gradient by bias: carry chains on over `positions` of some channels. lane: (channel, 16). */
+/* The gradient by bias of at most n channels: carry chains on over `positions`. lane: (channel, 16). As many independent
+ * chains as hide an addition's latency. */
+static inline __attribute__((always_inline)) void bias_chains(const int n, int channels, size_t positions,
+                                                              const float *dy, size_t y_plane, float *lane, int go_on)
+{
+    vf acc[8];
+    const float *from[8];
+    UNROLL for (int i = 0; i < n; i++)
+    {
+        const int k = imin(i, channels - 1);
+        from[i] = dy + (size_t)k * y_plane;
+        acc[i] = go_on ? vf_load(lane + k * 16) : vf_zero();
+    }
+    for (size_t p = 0; p < positions * VL; p += VL)
+        UNROLL for (int i = 0; i < n; i++) acc[i] = vf_add(acc[i], vf_load(from[i] + p));
+    UNROLL for (int i = 0; i < n; i++) vf_store(lane + imin(i, channels - 1) * 16, acc[i]);
+}
+
+/* Of any number of channels. */
 static void bias_rows(int channels, size_t positions, const float *dy, size_t y_plane, float *lane, int go_on)
 {
-    enum { CHAINS = 8 }; /* channels at once: as many independent chains as hide an addition's latency */
-    for (int o = 0; o < channels; o += CHAINS) {
-        vf acc[CHAINS];
-        const float *from[CHAINS];
-        UNROLL for (int i = 0; i < CHAINS; i++)
-        {
-            const int k = imin(o + i, channels - 1);
-            from[i] = dy + (size_t)k * y_plane;
-            acc[i] = go_on ? vf_load(lane + k * 16) : vf_zero();
-        }
-        for (size_t p = 0; p < positions * VL; p += VL)
-            UNROLL for (int i = 0; i < CHAINS; i++) acc[i] = vf_add(acc[i], vf_load(from[i] + p));
-        UNROLL for (int i = 0; i < CHAINS; i++) vf_store(lane + imin(o + i, channels - 1) * 16, acc[i]);
-    }
+    for (; channels > 4; channels -= 8, dy += 8 * y_plane, lane += 8 * 16)
+        bias_chains(8, channels, positions, dy, y_plane, lane, go_on);
+    if (channels > 0) bias_chains(4, channels, positions, dy, y_plane, lane, go_on);
 }
 
 #endif
