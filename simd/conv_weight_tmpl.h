@@ -3,6 +3,7 @@
 #ifndef CR_SIMD_CONV_WEIGHT_TMPL_H
 #define CR_SIMD_CONV_WEIGHT_TMPL_H
 
+#include "simd/conv_sums_tmpl.h"
 #include "simd/conv_weight_tile_tmpl.h"
 
 /* x and dy come in slices of VL lanes: where they are not already (slices > 1), x is copied slice by slice, and of dy
