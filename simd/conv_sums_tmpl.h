@@ -26,8 +26,8 @@ static void block_trees(float (*lane)[16], int n, struct cr_samples s, int h, fl
     trees((float(*)[16])(void *)&lane[0][h * s.each], n, s.each ? s.each : s.n <= 8 ? 8 : 16, sum);
 }
 
-/* The gradient by bias of at most n channels: carry chains on over `positions`. lane: (channel, 16). As many independent
- * chains as hide an addition's latency. */
+/* The gradient by bias of at most n channels: carry chains on over `positions`. lane: (channel, 16). As many
+ * independent chains as hide an addition's latency. */
 static inline __attribute__((always_inline)) void bias_chains(const int n, int channels, size_t positions,
                                                               const float *dy, size_t y_plane, float *lane, int go_on)
 {
