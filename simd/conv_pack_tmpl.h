@@ -147,7 +147,7 @@ static inline void pick(const float *from, int span, const int *index, int n, fl
     }
 #endif
     (void)span;
-    UNROLL for (int k = 0; k < n; k++) to[k] = from[index[k]];
+    for (int k = 0; k < n; k++) to[k] = from[index[k]];
 }
 
 /* Phase by phase, the taps of each descending, so that outputs ascend: (output, ty, tx), all tiles of input channels

@@ -21,8 +21,8 @@ enum { FETCHES = VL >= 16 };
 enum { WAIT_IN_ORDER = VL < 16 };
 
 /* Positions, a vector each: dy[o * y_plane + (oy * width + ox) * VL] meets, under tap t of channel k,
- * x[k * x_plane + oy * x_row + (column + ox * stride + t) * VL], if that column is one of 0..in_w-1. Strides in
- * floats. */
+ * x[k * x_plane + oy * x_row + (column + ox * stride + t) * VL], if that column is one of 0..in_w-1; width is all three
+ * parts of a row. Strides in floats. */
 struct field {
     int rows, stride, column, in_w;
     int left, inside, right; /* positions of a row: all taps of those inside are within the picture */
@@ -189,7 +189,7 @@ static inline __attribute__((always_inline)) void weight_run(const int to, const
     for (; n > 0; n--, go_right(to, planes, at, 1, stride)) weight_position(to, planes, columns, at, acc);
 }
 
-/* A row: x is where the first position's first tap is, or would be. At the ends a single tap has nothing to do. */
+/* A row: x is where the first position's first tap is, or would be. */
 static inline __attribute__((always_inline)) void weight_row(const int to, const int planes, const int columns,
                                                              const struct field *f, struct position *at,
                                                              vf (*acc)[TILE_ROW_T])

@@ -150,8 +150,8 @@ struct stage {
 };
 
 /* A turn. x: of a group's slice; dy: of the first row and channel, y_plane floats a channel. lane: where chains wait if
- * they have to, tile of k by tile of k: (piece, ky, tile of o ..., 16) or, if they WAIT_IN_ORDER, (o, k, ky, kx, 16).
- * In the first case those of a tile of k come to be in order in `done` when they are complete. */
+ * they have to, tile of k by tile of k, (piece, ky, tile of o ..., 16); those of a tile of k that are complete come to
+ * be in the order of the weights in `done`, (o, k, ky, kx, 16). If they WAIT_IN_ORDER, that is how they lie in lane. */
 static void weigh_turn(const struct weighing *m, const struct weight_lot *turn, struct stage s, const float *x,
                        const float *dy, size_t y_plane, float *lane, float *done, float *dw)
 {
@@ -163,7 +163,7 @@ static void weigh_turn(const struct weighing *m, const struct weight_lot *turn, 
     struct part k = turn->k;
     for (int tile = 0; tile < turn->k_tiles; tile++, next_part(&k)) {
         float *const ordered = WAIT_IN_ORDER ? lane : done;
-        const int chains = k.size * area * 16; /* floats of an output */
+        const size_t chains = (size_t)(k.size * area) * 16; /* floats of an output */
         struct part piece = part_of(c->kw, m->pieces, 0);
         for (int i = 0; i < m->pieces; i++, next_part(&piece)) {
             struct within v = top;
@@ -193,18 +193,18 @@ static void weigh_turn(const struct weighing *m, const struct weight_lot *turn, 
                     weight_of[o.size - 1][k.size - 1][piece.size - 1](&f, in, from, s.go_on ? waiting : NULL,
                                                                       s.last ? to : waiting);
                     from += (size_t)o.size * y_plane;
-                    to += o.size * chains;
+                    to += (size_t)o.size * chains;
                     if (!WAIT_IN_ORDER && s.waits) lane += o.size * k.size * piece.size * 16;
                 }
             }
         }
-        if (WAIT_IN_ORDER && s.waits) lane += turn->outputs * chains;
+        if (WAIT_IN_ORDER && s.waits) lane += (size_t)turn->outputs * chains;
         if (!s.last) continue;
         struct part o = turn->o;
         float *complete = ordered;
         for (int a = 0; a < turn->o_tiles; a++, next_part(&o)) {
             put_weights(m, o, k, complete, dw);
-            complete += o.size * chains;
+            complete += (size_t)o.size * chains;
         }
     }
 }
@@ -217,7 +217,7 @@ static void take_slice(size_t channels, size_t positions, size_t lanes, const fl
         for (size_t p = 0; p < positions; p++) vf_store(to + p * VL, vf_load(from + p * lanes));
 }
 
-/* A lot. space: for a turn's rows of dy, for chains of bias, for a turn's and for all chains of weights. */
+/* A lot. space: for a turn's rows of dy, for chains of bias, for those of weights that are complete, and all. */
 static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, const struct weight_order *r, float *dw,
                       float *db, float *space)
 {
@@ -226,8 +226,9 @@ static void weigh_lot(const struct weighing *m, const struct weight_lot *lot, co
     const size_t copied = m->slices > 1 ? apart((size_t)(r->slab * c->out_w) * VL) : 0; /* floats a channel */
     const int with_bias = lot->k_tile == 0, times = cr_groups(m->s) * m->slices;
     float *const bias = space + (size_t)(r->turn * m->outputs) * copied;
+    const size_t some = (size_t)(imin(r->turn * m->outputs, lot->outputs) * m->planes * c->kh * c->kw); /* chains */
     float *const done = bias + (lot->outputs + 3) * 16; /* a tree takes four */
-    float *const weights = done + (r->turn * m->outputs * m->planes * c->kh * c->kw + 3) * 16;
+    float *const weights = done + (WAIT_IN_ORDER ? 0 : some + 3) * 16;
     for (int i = 0; i < times; i++) {
         const int g = i / m->slices, slice = i % m->slices;
         const float *const x = m->x + (size_t)(i * c->in_c) * m->x_plane;
