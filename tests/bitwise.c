@@ -1,20 +1,29 @@
+#define _DEFAULT_SOURCE
 #include "tests/bitwise.h"
 
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-enum { MARGIN = 16 };
+enum { LINE = 64 / sizeof(float) };
 static const float canary = 12345.678f;
+
+static size_t page(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 struct array array_new(size_t n, size_t shift)
 {
-    const size_t all = (n + shift + 2 * MARGIN + 15) / 16 * 16;
-    struct array a = { aligned_alloc(64, all * sizeof(float)), NULL, n };
-    ck_assert_ptr_nonnull(a.base);
-    for (size_t i = 0; i < all; i++) a.base[i] = canary;
-    a.at = a.base + MARGIN + shift;
+    const size_t lines = (shift + n + LINE - 1) / LINE * LINE, floats = lines + LINE;
+    const size_t size = (floats * sizeof(float) + page() - 1) / page() * page();
+    struct array a = { .n = n, .size = size };
+    a.pages = mmap(NULL, size + 2 * page(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert(a.pages != MAP_FAILED);
+    ck_assert_int_eq(mprotect(a.pages + page(), size, PROT_READ | PROT_WRITE), 0);
+    float *const first = (float *)(void *)(a.pages + page()), *const end = first + size / sizeof(float);
+    for (float *p = first; p < end; p++) *p = canary;
+    a.at = end - lines + shift;
     for (size_t i = 0; i < n; i++) a.at[i] = NAN;
     return a;
 }
@@ -26,12 +35,14 @@ struct array array_random(size_t n, struct values *v)
     return a;
 }
 
-void array_free(struct array a, const char *isa, const char *what)
+void array_free(struct array a) { munmap(a.pages, a.size + 2 * page()); }
+
+void array_check(struct array a, const char *isa, const char *what)
 {
-    size_t i = 0;
-    while (i < MARGIN && a.at[a.n + i] == canary && *(a.at - 1 - i) == canary) i++;
-    ck_assert_msg(i == MARGIN, "%s %s: wrote beside its output", isa, what);
-    free(a.base);
+    const float *p = (const float *)(const void *)(a.pages + page()), *const end = p + a.size / sizeof(float);
+    while (p < end && (*p == canary || (p >= a.at && p < a.at + a.n))) p++;
+    ck_assert_msg(p == end, "%s %s: wrote beside it, at %td of %zu", isa, what, p - a.at, a.n);
+    array_free(a);
 }
 
 size_t block_size(struct cr_samples s, int per) { return (size_t)(cr_groups(s) * s.lanes * per); }
@@ -79,8 +90,8 @@ void check_words(const char *isa, const char *what, struct array got, struct arr
 {
     ck_assert_msg(memcmp(got.at, want.at, got.n * sizeof(float)) == 0, "%s %s: %zu words (seed %llu)", isa, what, got.n,
                   (unsigned long long)test_seed());
-    array_free(got, isa, what);
-    array_free(want, isa, what);
+    array_check(got, isa, what);
+    array_check(want, isa, what);
 }
 
 struct cr_kernels reference(void)

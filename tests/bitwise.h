@@ -1,5 +1,6 @@
 /* What a kernel gives against the scalar reference, bit for bit (-0 equals +0): for all suites of kernels. Outputs
- * begin as NaN, for kernels must not read them, and have canaries on both sides; so has scratch. */
+ * begin as NaN, for kernels must not read them. All arrays, scratch too, have canaries on both sides, and beyond the
+ * line of cache with their last value, and some before, pages that nobody may touch. */
 #ifndef CR_TESTS_BITWISE_H
 #define CR_TESTS_BITWISE_H
 
@@ -11,15 +12,18 @@
 /* ---- guarded arrays */
 
 struct array {
-    float *base, *at; /* at: n values */
+    float *at; /* n values */
     size_t n;
+    char *pages;
+    size_t size; /* of what may be touched, between two pages that may not */
 };
 
 /* n NaNs, `shift` floats beyond a 64-byte boundary. */
 struct array array_new(size_t n, size_t shift);
 struct array array_random(size_t n, struct values *v);
-/* Fails where something was written beside it. */
-void array_free(struct array a, const char *isa, const char *what);
+void array_free(struct array a);
+/* Fails where something was written beside it; frees. */
+void array_check(struct array a, const char *isa, const char *what);
 
 /* ---- tensors in a block's arrangement, `per` values a sample */
 

@@ -2,6 +2,7 @@
  * bit for bit, over odd shapes and sample counts, all arrangements, and gradients thinned out. */
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,8 +57,8 @@ static void conv_part_case(const char *isa, const struct cr_conv_kernels *k, con
     const struct array got = array_new(block_size(s, part.in_c * plane), 0);
     k->backward_input(&part, s, dy, w + first * c->kh * c->kw, cr_conv_step(c), got.at, scratch.at);
     check_block(isa, "conv dx of some channels", &got, &want, s, part.in_c * plane, ZERO);
-    array_free(got, isa, "conv dx of some channels");
-    free(want.base);
+    array_check(got, isa, "conv dx of some channels");
+    array_free(want);
 }
 
 static void conv_case(const char *isa, const struct cr_conv_kernels *k, const struct cr_conv_kernels *ref,
@@ -73,8 +74,8 @@ static void conv_case(const char *isa, const struct cr_conv_kernels *k, const st
     thin_out(dy, one_of);
     const struct array y[2] = { array_new(block_size(s, out), 0), array_new(block_size(s, out), 0) };
     const struct array dx[2] = { array_new(block_size(s, in), 0), array_new(block_size(s, in), 0) };
-    const struct array dw[2] = { array_new(blocks * weights, 0), array_new(blocks * weights, 0) };
-    const struct array db[2] = { array_new(blocks * biases, 0), array_new(blocks * biases, 0) };
+    const struct array dw[2] = { array_new(blocks * weights, 3), array_new(blocks * weights, 0) };
+    const struct array db[2] = { array_new(blocks * biases, 5), array_new(blocks * biases, 0) };
 
     for (int i = 0; i < 2; i++) {
         const struct cr_conv_kernels *one = i ? ref : k;
@@ -89,13 +90,13 @@ static void conv_case(const char *isa, const struct cr_conv_kernels *k, const st
     if (cr_groups(s) == 1 && one_of == 1) conv_part_case(isa, k, c, s, dy.at, w.at, dx[1], scratch);
 
     for (int i = 0; i < 2; i++) {
-        array_free(y[i], isa, "conv forward");
-        array_free(dx[i], isa, "conv dx");
-        array_free(dw[i], isa, "conv dw");
-        array_free(db[i], isa, "conv db");
+        array_check(y[i], isa, "conv forward");
+        array_check(dx[i], isa, "conv dx");
+        array_check(dw[i], isa, "conv dw");
+        array_check(db[i], isa, "conv db");
     }
-    array_free(scratch, isa, "conv scratch");
-    free(x.base), free(w.base), free(b.base), free(dy.base);
+    array_check(scratch, isa, "conv scratch");
+    array_free(x), array_free(w), array_free(b), array_free(dy);
 }
 
 START_TEST(conv)
@@ -106,6 +107,43 @@ START_TEST(conv)
             for (int one_of = 1; one_of <= most && can_do(&k, arrangement[a]); one_of *= 4)
                 conv_case(*isa, &k.conv, &ref.conv, conv_shape + _i, arrangement[a], one_of);
             if (most > 1) conv_case(*isa, &k.conv_product, &ref.conv, conv_shape + _i, arrangement[a], 1);
+        }
+}
+END_TEST
+
+/* lo..hi, small ones more often. */
+static int some(struct values *v, int lo, int hi) { return lo + next_int(v, 1 + next_int(v, hi - lo + 1)); }
+
+/* A layer nobody thought of, of little work. */
+static struct cr_conv any_shape(struct values *v)
+{
+    struct cr_conv c;
+    do {
+        c = (struct cr_conv){ .in_c = some(v, 1, 40), .out_c = some(v, 1, 40), .stride = some(v, 1, 9) };
+        c.kh = some(v, 1, 20);
+        c.kw = some(v, 1, 20);
+        c.pad = some(v, 0, c.kh < c.kw ? c.kh : c.kw);
+        c.in_h = some(v, 1, 40);
+        c.in_w = some(v, 1, 40);
+        c.out_h = (c.in_h + 2 * c.pad - c.kh) / c.stride + 1;
+        c.out_w = (c.in_w + 2 * c.pad - c.kw) / c.stride + 1;
+    } while (c.in_h + 2 * c.pad < c.kh || c.in_w + 2 * c.pad < c.kw ||
+             (double)(c.in_c * c.kh * c.kw) * (double)(c.out_c * c.out_h * c.out_w) > 2e5);
+    return c;
+}
+
+enum { ANY_SHAPES = 8, OF_EACH = 25 };
+START_TEST(conv_any_shape)
+{
+    struct values v = { (uint64_t)(1 + _i) << 32 };
+    FOR_EACH_ISA(isa, k, ref)
+        for (int i = 0; i < OF_EACH; i++) {
+            const struct cr_conv c = any_shape(&v);
+            const struct cr_samples s = arrangement[next_int(&v, ARRANGEMENTS)];
+            char name[120];
+            snprintf(name, sizeof name, "%s, %dx%dx%d-%d-%dx%d-s%d-p%d, n %d of %d lanes, each %d,", *isa, c.in_c,
+                     c.in_h, c.in_w, c.out_c, c.kh, c.kw, c.stride, c.pad, s.n, s.lanes, s.each);
+            if (can_do(&k, s)) conv_case(name, &k.conv, &ref.conv, &c, s, s.lanes == 1 ? 1 + 3 * next_int(&v, 2) : 1);
         }
 }
 END_TEST
@@ -147,12 +185,12 @@ static void conv_pool_part_case(const char *isa, const struct cr_kernels *k, con
     check_same(isa, "conv+pool dw in parts", dw.at, want[2].at, dw.n);
     check_same(isa, "conv+pool db in parts", db.at, want[3].at, db.n);
     check_block(isa, "conv+pool dx in parts", &dx, &want_dx, s, in.in_c * plane, ZERO);
-    array_free(y, isa, "conv+pool forward in parts");
-    array_free(won, isa, "conv+pool winners in parts");
-    array_free(dw, isa, "conv+pool dw in parts");
-    array_free(db, isa, "conv+pool db in parts");
-    array_free(dx, isa, "conv+pool dx in parts");
-    free(want_dx.base);
+    array_check(y, isa, "conv+pool forward in parts");
+    array_check(won, isa, "conv+pool winners in parts");
+    array_check(dw, isa, "conv+pool dw in parts");
+    array_check(db, isa, "conv+pool db in parts");
+    array_check(dx, isa, "conv+pool dx in parts");
+    array_free(want_dx);
 }
 
 /* With a max-pool in one go, against the reference's two layers one after the other. */
@@ -171,8 +209,8 @@ static void conv_pool_case(const char *isa, const struct cr_kernels *k, const st
     const struct array full = array_new(block_size(s, out), 0), dfull = array_new(block_size(s, out), 0);
     const struct array y[2] = { array_new(block_size(s, pooled), 0), array_new(block_size(s, pooled), 0) };
     const struct array dx[2] = { array_new(block_size(s, in), 0), array_new(block_size(s, in), 0) };
-    const struct array dw[2] = { array_new(blocks * weights, 0), array_new(blocks * weights, 0) };
-    const struct array db[2] = { array_new(blocks * biases, 0), array_new(blocks * biases, 0) };
+    const struct array dw[2] = { array_new(blocks * weights, 3), array_new(blocks * weights, 0) };
+    const struct array db[2] = { array_new(blocks * biases, 5), array_new(blocks * biases, 0) };
 
     thin_out(dy, one_of);
     for (size_t i = 0; i < x.n; i++) x.at[i] = nearbyintf(2 * x.at[i]); /* so that there are ties */
@@ -196,14 +234,14 @@ static void conv_pool_case(const char *isa, const struct cr_kernels *k, const st
                             (const struct array[4]){ y[1], dx[1], dw[1], db[1] }, scratch);
 
     for (int i = 0; i < 2; i++) {
-        array_free(y[i], isa, "conv+pool forward");
-        array_free(dx[i], isa, "conv+pool dx");
-        array_free(dw[i], isa, "conv+pool dw");
-        array_free(db[i], isa, "conv+pool db");
+        array_check(y[i], isa, "conv+pool forward");
+        array_check(dx[i], isa, "conv+pool dx");
+        array_check(dw[i], isa, "conv+pool dw");
+        array_check(db[i], isa, "conv+pool db");
     }
-    array_free(scratch, isa, "conv+pool scratch");
-    array_free(won, isa, "conv+pool winners");
-    free(x.base), free(w.base), free(b.base), free(dy.base), free(full.base), free(dfull.base);
+    array_check(scratch, isa, "conv+pool scratch");
+    array_check(won, isa, "conv+pool winners");
+    array_free(x), array_free(w), array_free(b), array_free(dy), array_free(full), array_free(dfull);
 }
 
 START_TEST(conv_pool)
@@ -253,7 +291,7 @@ START_TEST(conv_pool_nan)
             ck_assert_msg(found[0] && found[1] && found[2], "%s, lanes %d: NaN in %zu dw, %zu db, %zu dx", *isa,
                           s.lanes, found[0], found[1], found[2]);
             const struct array all[] = { x, w, b, dy, y, dx, dw, db, scratch, won };
-            for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i].base);
+            for (size_t i = 0; i < sizeof all / sizeof *all; i++) array_free(all[i]);
         }
 }
 END_TEST
@@ -284,6 +322,7 @@ Suite *conv_suite(void)
     Suite *s = suite_create("conv");
     TCase *t = tcase_create("conv");
     tcase_add_loop_test(t, conv, 0, CONV_SHAPES);
+    tcase_add_loop_test(t, conv_any_shape, 0, ANY_SHAPES);
     tcase_add_loop_test(t, conv_pool, 0, CONV_SHAPES + POOLED_SHAPES);
     tcase_add_test(t, conv_pool_nan);
     tcase_add_test(t, scratch_covers_less);

@@ -27,8 +27,8 @@ static void linear_part_case(const char *isa, const struct cr_linear_kernels *k,
         memcpy(want.at + g * n, dx.at + g * of + (size_t)first * lanes, n * sizeof *want.at);
     k->backward_input(count, out, s, dy, w + first, (size_t)in, got.at);
     check_block(isa, "linear dx of some inputs", &got, &want, s, count, ZERO);
-    array_free(got, isa, "linear dx of some inputs");
-    free(want.base);
+    array_check(got, isa, "linear dx of some inputs");
+    array_free(want);
 }
 
 static void linear_case(const char *isa, const struct cr_linear_kernels *k, const struct cr_linear_kernels *ref,
@@ -57,13 +57,13 @@ static void linear_case(const char *isa, const struct cr_linear_kernels *k, cons
     linear_part_case(isa, k, in, out, s, dy.at, w.at, dx[1]);
 
     for (int i = 0; i < 2; i++) {
-        array_free(y[i], isa, "linear forward");
-        array_free(dx[i], isa, "linear dx");
-        array_free(dw[i], isa, "linear dw");
-        array_free(db[i], isa, "linear db");
+        array_check(y[i], isa, "linear forward");
+        array_check(dx[i], isa, "linear dx");
+        array_check(dw[i], isa, "linear dw");
+        array_check(db[i], isa, "linear db");
     }
-    array_free(scratch, isa, "linear scratch");
-    free(x.base), free(w.base), free(b.base), free(dy.base);
+    array_check(scratch, isa, "linear scratch");
+    array_free(x), array_free(w), array_free(b), array_free(dy);
 }
 
 START_TEST(linear)
@@ -97,7 +97,7 @@ static void round_outer_case(const char *isa, cr_round_outer_fn *k, const struct
     check_words(isa, "round_outer", q[0], q[1]);
     x.at[in / 2] = NAN;
     ck_assert_msg(k(in, out, x.at, dy.at, 1, (uint32_t *)(void *)dw.at, 0) > 0x7f800000u, "%s hides NaN", isa);
-    free(x.base), free(dy.base), free(dw.base), free(db.base);
+    array_free(x), array_free(dy), array_free(dw), array_free(db);
 }
 
 START_TEST(rounding_outer)
@@ -129,10 +129,10 @@ static void sgd_outer_case(const char *isa, const struct cr_kernels *k, const st
     check_same(isa, "sgd_outer weight", w[0].at, w[1].at, n);
     check_same(isa, "sgd_outer momentum", speed[0].at, speed[1].at, n);
     for (int i = 0; i < 2; i++) {
-        array_free(w[i], isa, "sgd_outer weight");
-        array_free(speed[i], isa, "sgd_outer momentum");
+        array_check(w[i], isa, "sgd_outer weight");
+        array_check(speed[i], isa, "sgd_outer momentum");
     }
-    free(x.base), free(dy.base), free(q);
+    array_free(x), array_free(dy), free(q);
 }
 
 START_TEST(sgd_outer)

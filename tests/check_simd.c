@@ -46,10 +46,10 @@ static void pool_case(const char *isa, const struct cr_kernels *k, const struct 
     check_block(isa, "avgpool dx", &dx[0], &dx[1], s, in, ZERO);
 
     for (int i = 0; i < 2; i++) {
-        array_free(y[i], isa, "pool forward");
-        array_free(dx[i], isa, "pool dx");
+        array_check(y[i], isa, "pool forward");
+        array_check(dx[i], isa, "pool dx");
     }
-    free(x.base), free(dy.base);
+    array_free(x), array_free(dy);
 }
 
 START_TEST(pool)
@@ -91,10 +91,10 @@ static void act_case(const char *isa, const char *name, const struct cr_act_kern
     ref->backward(n, y[1].at, dy.at, dx[1].at);
     check_same(isa, name, dx[0].at, dx[1].at, n);
     for (int i = 0; i < 2; i++) {
-        array_free(y[i], isa, name);
-        array_free(dx[i], isa, name);
+        array_check(y[i], isa, name);
+        array_check(dx[i], isa, name);
     }
-    free(x.base), free(dy.base);
+    array_free(x), array_free(dy);
 }
 
 START_TEST(activations)
@@ -147,11 +147,11 @@ static void softmax_case(const char *isa, cr_softmax_fn *k, cr_softmax_fn *ref, 
     if (want_p) check_block(isa, "softmax p", &p[0], &p[1], s, classes, FINITE);
     if (want_dx) check_block(isa, "softmax dx", &dx[0], &dx[1], s, classes, ZERO);
     for (int i = 0; i < 2; i++) {
-        array_free(p[i], isa, "softmax p");
-        array_free(dx[i], isa, "softmax dx");
-        array_free(loss[i], isa, "softmax loss");
+        array_check(p[i], isa, "softmax p");
+        array_check(dx[i], isa, "softmax dx");
+        array_check(loss[i], isa, "softmax loss");
     }
-    free(x.base);
+    array_free(x);
 }
 
 START_TEST(softmax)
@@ -187,7 +187,7 @@ static void load_case(const char *isa, cr_load_fn *k, cr_load_fn *ref, int chann
     ref(s, (const uint8_t *const *)image, channels, plane, scale, shift, x[1].at);
     check_block(isa, "load", &x[0], &x[1], s, (int)size, ZERO);
     check_block("ref", "load", &x[1], &x[1], s, (int)size, ZERO);
-    for (int i = 0; i < 2; i++) array_free(x[i], isa, "load");
+    for (int i = 0; i < 2; i++) array_check(x[i], isa, "load");
     for (int i = 0; i < s.n; i++) free(image[i]);
 }
 

@@ -25,7 +25,7 @@ static void round_case(const char *isa, cr_round_fn *k, cr_round_fn *ref, size_t
     const uint32_t want = ref(n, g.at, 0x1p20f, (uint32_t *)(void *)q[1].at, add);
     ck_assert_msg(got == want, "%s round: maximum %08x, reference %08x", isa, got, want);
     check_words(isa, "round", q[0], q[1]);
-    free(g.base);
+    array_free(g);
 }
 
 START_TEST(rounding)
@@ -109,8 +109,8 @@ static void sgd_case(const char *isa, cr_sgd_fn *k, cr_sgd_fn *ref, const struct
     check_same(isa, "sgd weight", w[0].at, w[1].at, n);
     check_same(isa, "sgd momentum", speed[0].at, speed[1].at, n);
     for (int i = 0; i < 2; i++) {
-        array_free(w[i], isa, "sgd weight");
-        array_free(speed[i], isa, "sgd momentum");
+        array_check(w[i], isa, "sgd weight");
+        array_check(speed[i], isa, "sgd momentum");
     }
 }
 
