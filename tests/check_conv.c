@@ -115,11 +115,11 @@ END_TEST
 static int some(struct values *v, int lo, int hi) { return lo + next_int(v, 1 + next_int(v, hi - lo + 1)); }
 
 /* A layer nobody thought of, of little work. */
-static struct cr_conv any_shape(struct values *v)
+static struct cr_conv any_shape(struct values *v, int most_stride)
 {
     struct cr_conv c;
     do {
-        c = (struct cr_conv){ .in_c = some(v, 1, 40), .out_c = some(v, 1, 40), .stride = some(v, 1, 9) };
+        c = (struct cr_conv){ .in_c = some(v, 1, 40), .out_c = some(v, 1, 40), .stride = some(v, 1, most_stride) };
         c.kh = some(v, 1, 20);
         c.kw = some(v, 1, 20);
         c.pad = some(v, 0, c.kh < c.kw ? c.kh : c.kw);
@@ -132,17 +132,23 @@ static struct cr_conv any_shape(struct values *v)
     return c;
 }
 
-enum { ANY_SHAPES = 8, OF_EACH = 25 };
+enum { NAME = 120 };
+static void name_of(char name[NAME], const char *isa, const struct cr_conv *c, struct cr_samples s)
+{
+    snprintf(name, NAME, "%s, %dx%dx%d-%d-%dx%d-s%d-p%d, n %d of %d lanes, each %d,", isa, c->in_c, c->in_h, c->in_w,
+             c->out_c, c->kh, c->kw, c->stride, c->pad, s.n, s.lanes, s.each);
+}
+
+enum { ANY_SHAPES = 8, OF_EACH = 12 };
 START_TEST(conv_any_shape)
 {
     struct values v = { (uint64_t)(1 + _i) << 32 };
     FOR_EACH_ISA(isa, k, ref)
         for (int i = 0; i < OF_EACH; i++) {
-            const struct cr_conv c = any_shape(&v);
+            const struct cr_conv c = any_shape(&v, 9);
             const struct cr_samples s = arrangement[next_int(&v, ARRANGEMENTS)];
-            char name[120];
-            snprintf(name, sizeof name, "%s, %dx%dx%d-%d-%dx%d-s%d-p%d, n %d of %d lanes, each %d,", *isa, c.in_c,
-                     c.in_h, c.in_w, c.out_c, c.kh, c.kw, c.stride, c.pad, s.n, s.lanes, s.each);
+            char name[NAME];
+            name_of(name, *isa, &c, s);
             if (can_do(&k, s)) conv_case(name, &k.conv, &ref.conv, &c, s, s.lanes == 1 ? 1 + 3 * next_int(&v, 2) : 1);
         }
 }
@@ -262,6 +268,21 @@ START_TEST(conv_pool)
 }
 END_TEST
 
+START_TEST(conv_pool_any_shape)
+{
+    struct values v = { (uint64_t)(1 + _i) << 33 };
+    FOR_EACH_ISA(isa, k, ref)
+        for (int i = 0; i < OF_EACH; i++) {
+            const struct cr_conv c = any_shape(&v, 1);
+            const struct cr_samples s = arrangement[next_int(&v, ARRANGEMENTS)];
+            char name[NAME];
+            name_of(name, *isa, &c, s);
+            if (!k.conv_pool.fits(&c, s) || !can_do(&k, s)) continue;
+            conv_pool_case(name, &k, &ref, &c, s, 1 + 15 * next_int(&v, 2));
+        }
+}
+END_TEST
+
 /* A gradient that is no number is no zero to be left out, however few the others are. */
 START_TEST(conv_pool_nan)
 {
@@ -324,6 +345,7 @@ Suite *conv_suite(void)
     tcase_add_loop_test(t, conv, 0, CONV_SHAPES);
     tcase_add_loop_test(t, conv_any_shape, 0, ANY_SHAPES);
     tcase_add_loop_test(t, conv_pool, 0, CONV_SHAPES + POOLED_SHAPES);
+    tcase_add_loop_test(t, conv_pool_any_shape, 0, ANY_SHAPES);
     tcase_add_test(t, conv_pool_nan);
     tcase_add_test(t, scratch_covers_less);
     suite_add_tcase(s, t);
