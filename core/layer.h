@@ -69,8 +69,10 @@ struct cr_layer_type {
     void (*weigh)(const struct cr_layer *l, const struct cr_pass *p, int h);
     /* Backward with the gradients of weights and biases rounded, not stored; for one sample alone. May be NULL. */
     void (*backward_rounded)(const struct cr_layer *l, const struct cr_pass *p, struct cr_rounding *r);
-    /* The layer and the next one, a max-pool, in one go; y and dy are the pool's. NULL: never, like pools() == 0. */
+    /* The layer and the next one, a max-pool, in one go; y and dy are the pool's. NULL: never, like pools() == 0. The
+     * scratch is enough for the layer alone too. */
     int (*pools)(const struct cr_layer *l, const struct cr_kernels *k, struct cr_samples s);
+    size_t (*scratch_pool)(const struct cr_layer *l, struct cr_samples s);
     void (*forward_pool)(const struct cr_layer *l, const struct cr_pass *p);
     void (*backward_pool)(const struct cr_layer *l, const struct cr_pass *p);
 };

@@ -20,7 +20,12 @@ static double flop(const struct cr_layer *l)
 
 static size_t scratch(const struct cr_layer *l, struct cr_samples s)
 {
-    return cr_conv_pool_scratch(&l->conv, s); /* no less than that of the convolution alone */
+    return cr_conv_scratch(&l->conv, s);
+}
+
+static size_t scratch_pool(const struct cr_layer *l, struct cr_samples s)
+{
+    return cr_conv_pool_scratch(&l->conv, s);
 }
 
 static const char *alone(const struct cr_layer *l)
@@ -132,6 +137,7 @@ const struct cr_layer_type cr_layer_conv = {
     .forward = forward,
     .backward = backward,
     .pools = pools,
+    .scratch_pool = scratch_pool,
     .forward_pool = forward_pool,
     .backward_pool = backward_pool,
 };

@@ -58,7 +58,8 @@ static void lay_out(struct cursor *c, struct cr_worker *w, enum cr_worker_use us
     for (int i = 0; i < net->layers; i++) {
         const struct cr_layer *l = &net->layer[i];
         for (int one = 0; one < 2 && l->type->scratch; one++) {
-            const size_t need = l->type->scratch(l, one ? cr_worker_samples(w, w->block, 1) : s);
+            const struct cr_samples some = one ? cr_worker_samples(w, w->block, 1) : s;
+            const size_t need = cr_may_pool(net, i) ? l->type->scratch_pool(l, some) : l->type->scratch(l, some);
             if (need > scratch) scratch = need;
         }
         if (cr_shape_size(l->in) > widest) widest = cr_shape_size(l->in);

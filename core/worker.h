@@ -48,7 +48,8 @@ struct cr_worker {
     struct cr_profile_thread *profile; /* where to note the time work takes; NULL = nowhere */
 };
 
-/* Does layer i take the max-pool behind it along, for samples that lie so? */
+/* May layer i take the max-pool behind it along; does it, for samples that lie so? */
+int cr_may_pool(const struct cr_net *net, int i);
 int cr_takes_pool(const struct cr_net *net, int i, const struct cr_kernels *k, struct cr_samples s);
 /* What a worker is for: evaluation; training; training, and sometimes a block with others. */
 enum cr_worker_use { CR_WORKER_EVALUATES, CR_WORKER_TRAINS, CR_WORKER_SHARES };
