@@ -33,20 +33,6 @@ static int wants_input_gradient(const struct cr_net *net, int layer)
     return 0;
 }
 
-int cr_may_pool(const struct cr_net *net, int i)
-{
-    const struct cr_layer *l = &net->layer[i];
-    if (i + 1 >= net->layers || !l[1].type->is_maxpool || !l->type->pools) return 0;
-    const struct cr_conv *pool = &l[1].conv;
-    return pool->kh == 2 && pool->kw == 2 && pool->stride == 2;
-}
-
-int cr_takes_pool(const struct cr_net *net, int i, const struct cr_kernels *k, struct cr_samples s)
-{
-    const struct cr_layer *l = &net->layer[i];
-    return cr_may_pool(net, i) && l->type->pools(l, k, s);
-}
-
 static int takes_pool(const struct cr_worker *w, int i)
 {
     return !w->apart && cr_takes_pool(w->net, i, w->kernels, w->samples);

@@ -83,6 +83,10 @@ extern const struct cr_layer_type cr_layer_conv, cr_layer_linear, cr_layer_maxpo
 /* All kinds, NULL-terminated. */
 extern const struct cr_layer_type *const cr_layer_types[];
 
+/* May layer i take the max-pool behind it along; does it, for samples that lie so? */
+int cr_may_pool(const struct cr_net *net, int i);
+int cr_takes_pool(const struct cr_net *net, int i, const struct cr_kernels *k, struct cr_samples s);
+
 static inline size_t cr_shape_size(struct cr_shape s)
 {
     return (size_t)s.c * (size_t)s.h * (size_t)s.w;

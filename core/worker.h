@@ -48,9 +48,6 @@ struct cr_worker {
     struct cr_profile_thread *profile; /* where to note the time work takes; NULL = nowhere */
 };
 
-/* May layer i take the max-pool behind it along; does it, for samples that lie so? */
-int cr_may_pool(const struct cr_net *net, int i);
-int cr_takes_pool(const struct cr_net *net, int i, const struct cr_kernels *k, struct cr_samples s);
 /* What a worker is for: evaluation; training; training, and sometimes a block with others. */
 enum cr_worker_use { CR_WORKER_EVALUATES, CR_WORKER_TRAINS, CR_WORKER_SHARES };
 /* How many samples of one block lie side by side in it, and how many blocks it takes at once, if asked to. */
