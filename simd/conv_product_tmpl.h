@@ -22,26 +22,36 @@ struct patches {
     float *turned;               /* room for a panel, by weight */
 };
 
-/* Outputs of such a picture, and where its row 0 and column 0 are in x. */
+/* What patches are taken of: `channels` planes of in_h x in_w; windows of kh x kw, a `stride` apart, for height x width
+ * outputs; the first one begins at row `top`, column `left`. */
 struct frame {
+    int channels, in_h, in_w, kh, kw, stride;
     int height, width, top, left;
 };
 
-static size_t picture_size(int channels, int kh, int kw, int stride, int height, int width)
+/* Of x, for y. */
+static struct frame frame_of(const struct cr_conv *c)
 {
-    const size_t row = (size_t)stride * (size_t)(width + (kw - 1) / stride);
-    return ((size_t)channels * (size_t)((height - 1) * stride + kh) * row + VL + 15) / 16 * 16;
+    return (struct frame){
+        c->in_c, c->in_h, c->in_w, c->kh, c->kw, c->stride, c->out_h, c->out_w, -c->pad, -c->pad,
+    };
 }
 
-static struct patches take_picture(int channels, int in_h, int in_w, int kh, int kw, int stride, struct frame f,
-                                   const float *x, float *to)
+static size_t picture_size(struct frame f)
 {
-    const int phase = f.width + (kw - 1) / stride, rows = (f.height - 1) * stride + kh;
+    const size_t row = (size_t)f.stride * (size_t)(f.width + (f.kw - 1) / f.stride);
+    return ((size_t)f.channels * (size_t)((f.height - 1) * f.stride + f.kh) * row + VL + 15) / 16 * 16;
+}
+
+static struct patches take_picture(struct frame f, const float *x, float *to)
+{
+    const int in_h = f.in_h, in_w = f.in_w, stride = f.stride;
+    const int phase = f.width + (f.kw - 1) / stride, rows = (f.height - 1) * stride + f.kh;
     const struct patches m = {
         .picture = to, .plane = (size_t)(rows * stride * phase), .row = (size_t)(stride * phase),
-        .phase = (size_t)phase, .kh = kh, .kw = kw, .stride = stride, .width = f.width,
+        .phase = (size_t)phase, .kh = f.kh, .kw = f.kw, .stride = stride, .width = f.width,
     };
-    for (int k = 0; k < channels; k++, x += (size_t)in_h * (size_t)in_w)
+    for (int k = 0; k < f.channels; k++, x += (size_t)in_h * (size_t)in_w)
         for (int row = f.top; row < f.top + rows; row++)
             for (int column = f.left; column < f.left + stride; column++, to += phase) {
                 const int inside = row >= 0 && row < in_h;
@@ -159,10 +169,10 @@ static void product_forward(const struct cr_conv *c, struct cr_samples s, const 
 {
     const size_t in = (size_t)(c->in_c * c->in_h * c->in_w), taps = (size_t)(c->in_c * c->kh * c->kw);
     const size_t positions = (size_t)(c->out_h * c->out_w), out = (size_t)c->out_c * positions;
-    float *const room = scratch + picture_size(c->in_c, c->kh, c->kw, c->stride, c->out_h, c->out_w);
-    const struct frame f = { c->out_h, c->out_w, -c->pad, -c->pad };
+    const struct frame f = frame_of(c);
+    float *const room = scratch + picture_size(f);
     for (int i = 0; i < s.n; i++, x += in, y += out) {
-        const struct patches m = take_picture(c->in_c, c->in_h, c->in_w, c->kh, c->kw, c->stride, f, x, scratch);
+        const struct patches m = take_picture(f, x, scratch);
         multiply((struct cr_gemm){
             .m = (size_t)c->out_c, .n = positions, .k = taps, .a = w, .a_row = taps, .a_col = 1,
             .fill_b = fill_patches, .what = &m, .start = b, .start_row = 1, .c = y, .c_row = positions,
@@ -207,13 +217,14 @@ static void product_backward_input(const struct cr_conv *c, struct cr_samples s,
         if (fy.count == 0 || fx.count == 0) continue;
         const int ny = fy.taps, nx = fx.taps, none = ny == 0 || nx == 0;
         const size_t taps = none ? 0 : (size_t)(c->out_c * ny * nx), count = (size_t)(fy.count * fx.count);
-        const struct frame f = { fy.count, fx.count, fy.q - (ny - 1), fx.q - (nx - 1) };
-        float *const room = picture + (none ? 0 : picture_size(c->out_c, ny, nx, 1, fy.count, fx.count));
+        const struct frame f = {
+            c->out_c, c->out_h, c->out_w, ny, nx, 1, fy.count, fx.count, fy.q - (ny - 1), fx.q - (nx - 1),
+        };
+        float *const room = picture + (none ? 0 : picture_size(f));
         if (!none) turn_weights(c, py, px, ny, nx, w, step, turned);
         for (int i = 0; i < s.n; i++) {
             struct patches m = { 0 };
-            if (!none)
-                m = take_picture(c->out_c, c->out_h, c->out_w, ny, nx, 1, f, dy + (size_t)i * out, picture);
+            if (!none) m = take_picture(f, dy + (size_t)i * out, picture);
             float *const to = dx + (size_t)i * in;
             multiply((struct cr_gemm){
                 .m = (size_t)c->in_c, .n = count, .k = taps, .a = turned, .a_row = 1, .a_col = (size_t)c->in_c,
@@ -247,15 +258,14 @@ static void product_backward_weight(const struct cr_conv *c, struct cr_samples s
     const size_t positions = (size_t)(c->out_h * c->out_w), out = (size_t)c->out_c * positions;
     const size_t weights = (size_t)c->out_c * taps, chains = (weights + (size_t)c->out_c + 15) / 16 * 16;
     const int lanes = imin(s.n, 16);
-    const struct frame f = { c->out_h, c->out_w, -c->pad, -c->pad };
+    const struct frame f = frame_of(c);
     /* scratch: chains of each lane (weights, then biases) if there are several, a picture, a panel */
     float *const acc = scratch, *const picture = acc + (lanes > 1 ? (size_t)lanes * chains : 0);
-    float *const turned = picture + picture_size(c->in_c, c->kh, c->kw, c->stride, c->out_h, c->out_w);
+    float *const turned = picture + picture_size(f);
     float *const room = turned + CR_CONV_PANEL;
     for (int i = 0; i < s.n; i++) {
         float *const lane = acc + (size_t)(i % 16) * chains, *const to = lanes > 1 ? lane : dw;
-        struct patches m = take_picture(c->in_c, c->in_h, c->in_w, c->kh, c->kw, c->stride, f, x + (size_t)i * in,
-                                        picture);
+        struct patches m = take_picture(f, x + (size_t)i * in, picture);
         m.turned = turned;
         multiply((struct cr_gemm){
             .m = (size_t)c->out_c, .n = taps, .k = positions, .a = dy + (size_t)i * out, .a_row = positions,
