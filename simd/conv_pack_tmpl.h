@@ -19,9 +19,10 @@ static size_t packed_size(const struct cr_conv *c)
 /* Channels in tiles of at most TILE_C, as even as can be. */
 static int tile_count(int channels) { return tiles(channels, TILE_C); }
 
-/* Tap k of tc <= 8 channels, `stride` floats apart, in column[k], for n <= VL taps. */
-static inline __attribute__((always_inline)) void take_columns(const int tc, const int n, const float *w, size_t stride,
-                                                               float (*column)[8])
+/* n <= VL taps of tc <= 8 channels, `stride` floats apart: tap k of all at to + k * step, ascending. Eight floats are
+ * written each. */
+static inline __attribute__((always_inline)) void turn_taps(const int tc, const int n, const float *w, size_t stride,
+                                                            float *to, size_t step)
 {
     vf row[8];
     UNROLL for (int i = 0; i < 8; i++)
@@ -29,33 +30,22 @@ static inline __attribute__((always_inline)) void take_columns(const int tc, con
         const float *const from = w + (size_t)imin(i, tc - 1) * stride;
         row[i] = n == VL ? vf_load(from) : vf_load_n(from, n);
     }
-    vf_columns(row, column);
+    vf_columns(row, to, step);
 }
 
-static inline __attribute__((always_inline)) void put_column(const int tc, const float *column, float *to)
-{
-    if (tc == TILE_C)
-        memcpy(to, column, TILE_C * sizeof *to);
-    else
-        for (int i = 0; i < tc; i++) to[i] = column[i];
-}
-
-/* A tile: taps in order, tile channel fastest. */
+/* A tile: taps in order, tile channel fastest. Up to seven floats behind it are overwritten. */
 static inline __attribute__((always_inline)) void pack_tile(const int tc, int taps, const float *w, float *packed)
 {
-    float column[VL][8];
     int t = 0;
-    for (; t + VL <= taps; t += VL) {
-        take_columns(tc, VL, w + t, (size_t)taps, column);
-        UNROLL for (int k = 0; k < VL; k++) put_column(tc, column[k], packed + k * tc);
-        packed += VL * tc;
-    }
+    for (; t + VL <= taps; t += VL, packed += VL * tc) turn_taps(tc, VL, w + t, (size_t)taps, packed, (size_t)tc);
     if (t == taps) return;
-    take_columns(tc, taps - t, w + t, (size_t)taps, column);
-    for (int k = 0; t < taps; t++, k++) put_column(tc, column[k], packed + k * tc);
+    float column[VL][8];
+    turn_taps(tc, taps - t, w + t, (size_t)taps, column[0], 8);
+    for (int k = 0; t < taps; t++, k++, packed += tc) memcpy(packed, column[k], (size_t)tc * sizeof *packed);
 }
 
-/* All tiles of at most `most` channels, one after another. Tile from channel o on is at o * taps. */
+/* All tiles of at most `most` channels, one after another. Tile from channel o on is at o * taps. Up to seven floats
+ * behind the last one are overwritten. */
 static void pack_forward(const struct cr_conv *c, int most, const float *w, float *packed)
 {
     const int taps = c->in_c * c->kh * c->kw, count = tiles(c->out_c, most);

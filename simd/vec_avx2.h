@@ -236,13 +236,13 @@ static inline size_t vf_keep(unsigned bits, int n, vf value, vi index, float *va
 #endif
 }
 
-/* Eight vectors: column[k] = lane k of each. */
-static inline __attribute__((always_inline)) void vf_columns(const vf r[8], float (*column)[8])
+/* Eight vectors: to[k * step ..+8) = lane k of each, ascending: if step < 8, the next one overwrites the rest. */
+static inline __attribute__((always_inline)) void vf_columns(const vf r[8], float *to, size_t step)
 {
     vf square[VL];
     UNROLL for (int i = 0; i < VL; i++) square[i] = r[i];
     vf_transpose(square);
-    UNROLL for (int i = 0; i < VL; i++) vf_store(column[i], square[i]);
+    UNROLL for (int i = 0; i < VL; i++, to += step) vf_store(to, square[i]);
 }
 
 #endif

@@ -14,7 +14,7 @@
  *   vf_from_u8(p)    VL bytes as floats
  *   vf_transpose(r)  VL vectors as a square, rows become columns (not in vec_ref.h)
  *   vec_pick(from, span, index, n, to)   floats side by side, in another order (of whole lines alone; a macro too)
- *   vf_columns(r, c) eight vectors, turned: c[k] is lane k of each (not in vec_ref.h)
+ *   vf_columns(r, to, step) eight vectors, turned: lane k of each at to + k * step (not in vec_ref.h)
  *   vb               16 bytes; vb_zip_low, vb_zip_high  a0 b0 a1 b1 .. a7 b7, and a8 b8 .. (not in vec_ref.h)
  * Loads and stores need no alignment. */
 #ifndef CR_SIMD_VEC_AVX512_H
@@ -141,12 +141,12 @@ static inline __attribute__((always_inline)) void vec_pick(const float *from, in
     }
 }
 
-/* Eight vectors: column[k] = lane k of each. */
-static inline __attribute__((always_inline)) void vf_columns(const vf r[8], float (*column)[8])
+/* Eight vectors: to[k * step ..+8) = lane k of each, ascending: if step < 8, the next one overwrites the rest. */
+static inline __attribute__((always_inline)) void vf_columns(const vf r[8], float *to, size_t step)
 {
     const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
     const __m512i high = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-    __m512 pair[8], four[8];
+    __m512 pair[8], four[8], two[8]; /* two[i], two[i + 4]: lanes i, i + 4, and i + 8, i + 12 */
     UNROLL for (int i = 0; i < 8; i += 2)
     {
         pair[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
@@ -162,12 +162,13 @@ static inline __attribute__((always_inline)) void vf_columns(const vf r[8], floa
     UNROLL for (int i = 0; i < 4; i++)
     {
         const __m512d upper = _mm512_castps_pd(four[i]), lower = _mm512_castps_pd(four[i + 4]);
-        const __m512 a = _mm512_castpd_ps(_mm512_permutex2var_pd(upper, low, lower));
-        const __m512 b = _mm512_castpd_ps(_mm512_permutex2var_pd(upper, high, lower));
-        _mm256_storeu_ps(column[i], _mm512_castps512_ps256(a));
-        _mm256_storeu_ps(column[i + 4], _mm512_extractf32x8_ps(a, 1));
-        _mm256_storeu_ps(column[i + 8], _mm512_castps512_ps256(b));
-        _mm256_storeu_ps(column[i + 12], _mm512_extractf32x8_ps(b, 1));
+        two[i] = _mm512_castpd_ps(_mm512_permutex2var_pd(upper, low, lower));
+        two[i + 4] = _mm512_castpd_ps(_mm512_permutex2var_pd(upper, high, lower));
+    }
+    UNROLL for (int k = 0; k < 16; k++, to += step)
+    {
+        const __m512 v = two[k / 8 * 4 + k % 4];
+        _mm256_storeu_ps(to, k / 4 % 2 ? _mm512_extractf32x8_ps(v, 1) : _mm512_castps512_ps256(v));
     }
 }
 

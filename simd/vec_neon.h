@@ -137,17 +137,17 @@ static inline size_t vf_keep(unsigned bits, int n, vf value, vi index, float *va
     return kept;
 }
 
-/* Eight vectors: column[k] = lane k of each. */
-static inline __attribute__((always_inline)) void vf_columns(const vf r[8], float (*column)[8])
+/* Eight vectors: to[k * step ..+8) = lane k of each, ascending: if step < 8, the next one overwrites the rest. */
+static inline __attribute__((always_inline)) void vf_columns(const vf r[8], float *to, size_t step)
 {
     vf upper[VL], lower[VL];
     UNROLL for (int i = 0; i < VL; i++) upper[i] = r[i], lower[i] = r[VL + i];
     vf_transpose(upper);
     vf_transpose(lower);
-    UNROLL for (int i = 0; i < VL; i++)
+    UNROLL for (int i = 0; i < VL; i++, to += step)
     {
-        vf_store(column[i], upper[i]);
-        vf_store(column[i] + VL, lower[i]);
+        vf_store(to, upper[i]);
+        vf_store(to + VL, lower[i]);
     }
 }
 
