@@ -2,6 +2,7 @@
  * machine against the scalar reference, bit for bit, over odd shapes and sample counts and all arrangements. */
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,23 @@ START_TEST(linear)
         for (int a = 0; a < ARRANGEMENTS; a++)
             if (can_do(&k, arrangement[a]))
                 linear_case(*isa, &k.linear, &ref.linear, linear_shape[_i].in, linear_shape[_i].out, arrangement[a]);
+}
+END_TEST
+
+/* Layers nobody thought of. */
+START_TEST(linear_any_shape)
+{
+    enum { SHAPES = 20, MOST = 150 };
+    struct values v = { (uint64_t)(1 + _i) << 32 };
+    FOR_EACH_ISA(isa, k, ref)
+        for (int i = 0; i < SHAPES; i++) {
+            const int in = 1 + next_int(&v, MOST), out = 1 + next_int(&v, MOST);
+            const struct cr_samples s = arrangement[next_int(&v, ARRANGEMENTS)];
+            char name[100];
+            snprintf(name, sizeof name, "%s, %d to %d, n %d of %d lanes, each %d,", *isa, in, out, s.n, s.lanes,
+                     s.each);
+            if (can_do(&k, s)) linear_case(name, &k.linear, &ref.linear, in, out, s);
+        }
 }
 END_TEST
 
@@ -153,6 +171,7 @@ Suite *linear_suite(void)
     Suite *s = suite_create("linear");
     TCase *t = tcase_create("linear");
     tcase_add_loop_test(t, linear, 0, LINEAR_SHAPES);
+    tcase_add_loop_test(t, linear_any_shape, 0, 4);
     tcase_add_loop_test(t, rounding_outer, 0, LINEAR_SHAPES);
     tcase_add_loop_test(t, sgd_outer, 0, LINEAR_SHAPES);
     suite_add_tcase(s, t);
