@@ -130,15 +130,15 @@ static struct field field_of(const struct weighing *m, int kx, int columns)
     return f;
 }
 
-/* The chains of channels o of dy and k of x are complete: lane[o][k, ky, kx][16]. */
-static void put_weights(const struct weighing *m, struct part o, struct part k, float *lane, float *dw)
+/* The chains of a turn's outputs and of channels k of x are complete: lane[o][k, ky, kx][16]. */
+static void put_weights(const struct weighing *m, const struct weight_lot *turn, struct part k, float *lane, float *dw)
 {
     const struct cr_conv *c = m->c;
     const int area = c->kh * c->kw, taps = c->in_c * area, n = k.size * area;
     for (int h = 0; h < cr_blocks(m->s); h++) {
-        float *to = dw + (size_t)((h * c->out_c + o.begin) * taps + k.begin * area);
-        for (int a = 0; a < o.size; a++, to += taps)
-            block_trees((float(*)[16])(void *)(lane + a * n * 16), n, m->s, h, to);
+        float *from = lane, *to = dw + (size_t)((h * c->out_c + turn->o.begin) * taps + k.begin * area);
+        for (int o = 0; o < turn->outputs; o++, from += n * 16, to += taps)
+            block_trees((float(*)[16])(void *)from, n, m->s, h, to);
     }
 }
 
@@ -199,13 +199,7 @@ static void weigh_turn(const struct weighing *m, const struct weight_lot *turn, 
             }
         }
         if (WAIT_IN_ORDER && s.waits) lane += (size_t)turn->outputs * chains;
-        if (!s.last) continue;
-        struct part o = turn->o;
-        float *complete = ordered;
-        for (int a = 0; a < turn->o_tiles; a++, next_part(&o)) {
-            put_weights(m, o, k, complete, dw);
-            complete += (size_t)o.size * chains;
-        }
+        if (s.last) put_weights(m, turn, k, ordered, dw);
     }
 }
 
