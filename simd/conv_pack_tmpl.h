@@ -9,11 +9,13 @@
 #include "simd/conv_border_tmpl.h"
 
 _Static_assert(TILE_C <= 8, "vf_columns() turns eight channels");
+_Static_assert(CR_CONV_BEHIND >= 7, "it writes all eight of a channel's last tap");
 
-/* Room for all packed weights. */
+/* Room for all packed weights, and what is overwritten behind them. */
 static size_t packed_size(const struct cr_conv *c)
 {
-    return ((size_t)c->in_c * (size_t)c->out_c * (size_t)c->kh * (size_t)c->kw + 15) & ~(size_t)15;
+    const size_t weights = (size_t)c->in_c * (size_t)c->out_c * (size_t)c->kh * (size_t)c->kw;
+    return (weights + CR_CONV_BEHIND + 15) & ~(size_t)15;
 }
 
 /* Channels in tiles of at most TILE_C, as even as can be. */
@@ -33,7 +35,7 @@ static inline __attribute__((always_inline)) void turn_taps(const int tc, const 
     vf_columns(row, to, step);
 }
 
-/* A tile: taps in order, tile channel fastest. Up to seven floats behind it are overwritten. */
+/* A tile: taps in order, tile channel fastest. Up to CR_CONV_BEHIND floats behind it are overwritten. */
 static inline __attribute__((always_inline)) void pack_tile(const int tc, int taps, const float *w, float *packed)
 {
     int t = 0;
@@ -44,8 +46,7 @@ static inline __attribute__((always_inline)) void pack_tile(const int tc, int ta
     for (int k = 0; t < taps; t++, k++, packed += tc) memcpy(packed, column[k], (size_t)tc * sizeof *packed);
 }
 
-/* All tiles of at most `most` channels, one after another. Tile from channel o on is at o * taps. Up to seven floats
- * behind the last one are overwritten. */
+/* All tiles of at most `most` channels, one after another. Tile from channel o on is at o * taps. */
 static void pack_forward(const struct cr_conv *c, int most, const float *w, float *packed)
 {
     const int taps = c->in_c * c->kh * c->kw, count = tiles(c->out_c, most);

@@ -81,7 +81,7 @@ static size_t products(const struct cr_conv *c, struct cr_samples s)
     const size_t in_c = (size_t)c->in_c, out_c = (size_t)c->out_c, stride = (size_t)c->stride;
     const size_t kh = (size_t)c->kh, kw = (size_t)c->kw, in_h = (size_t)c->in_h, in_w = (size_t)c->in_w;
     const size_t out_h = (size_t)c->out_h, out_w = (size_t)c->out_w, lanes = s.n < 16 ? (size_t)s.n : 16;
-    const size_t taps = in_c * kh * kw, weights = lines(out_c * taps);
+    const size_t taps = in_c * kh * kw, weights = lines(out_c * taps + CR_CONV_BEHIND);
     const size_t picture = lines(in_c * ((out_h - 1) * stride + kh) * stride * (out_w + kw / stride) + LINE);
     const size_t picture_of_dy = lines(out_c * (in_h / stride + 1 + kh) * (in_w / stride + 1 + kw) + LINE);
     const size_t forward = picture + cr_gemm_scratch_of_rows(out_c, taps);
@@ -97,7 +97,7 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
     const size_t lanes = (size_t)s.lanes, area = (size_t)c->kh * (size_t)c->kw;
     const size_t in_c = (size_t)c->in_c, out_c = (size_t)c->out_c;
     const size_t pad = (size_t)c->pad, in_h = (size_t)c->in_h, in_w = (size_t)c->in_w;
-    const size_t packed = lines(in_c * out_c * area);
+    const size_t packed = lines(in_c * out_c * area + CR_CONV_BEHIND);
     /* One group of x with borders beside the rows; one of dy with room for the taps; all of x in slices of lanes, or,
      * with a max-pool behind, with borders all round. */
     const size_t forward = in_c * (in_h * (in_w + 2 * pad) * lanes + APART);

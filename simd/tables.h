@@ -10,6 +10,9 @@
  * channels one row. */
 enum { CR_CONV_CHAINS = 128 * 1024, CR_CONV_ROWS = 32 * 1024, CR_CONV_LOT = 32 };
 
+/* Of packed weights (conv_pack_tmpl.h): floats behind them that packing may overwrite. */
+enum { CR_CONV_BEHIND = 7 };
+
 /* Is there room for the chains by weight of samples taken apart (conv_apart_tmpl.h)? Each lane has its own of all
  * weights. */
 int cr_conv_apart_fits(const struct cr_conv *c, struct cr_samples s);

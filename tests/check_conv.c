@@ -119,7 +119,9 @@ static struct cr_conv any_shape(struct values *v, int most_stride)
 {
     struct cr_conv c;
     do {
-        c = (struct cr_conv){ .in_c = some(v, 1, 40), .out_c = some(v, 1, 40), .stride = some(v, 1, most_stride) };
+        c.in_c = some(v, 1, 40);
+        c.out_c = some(v, 1, 40);
+        c.stride = some(v, 1, most_stride);
         c.kh = some(v, 1, 20);
         c.kw = some(v, 1, 20);
         c.pad = some(v, 0, c.kh < c.kw ? c.kh : c.kw);
@@ -132,11 +134,20 @@ static struct cr_conv any_shape(struct values *v, int most_stride)
     return c;
 }
 
-enum { NAME = 120 };
-static void name_of(char name[NAME], const char *isa, const struct cr_conv *c, struct cr_samples s)
+/* One on an instruction set, with samples in any arrangement. */
+struct any {
+    struct cr_conv c;
+    struct cr_samples s;
+    char name[120];
+};
+
+static struct any any_of(struct values *v, const char *isa, int most_stride)
 {
-    snprintf(name, NAME, "%s, %dx%dx%d-%d-%dx%d-s%d-p%d, n %d of %d lanes, each %d,", isa, c->in_c, c->in_h, c->in_w,
-             c->out_c, c->kh, c->kw, c->stride, c->pad, s.n, s.lanes, s.each);
+    struct any a = { .c = any_shape(v, most_stride) };
+    a.s = arrangement[next_int(v, ARRANGEMENTS)];
+    snprintf(a.name, sizeof a.name, "%s, %dx%dx%d-%d-%dx%d-s%d-p%d, n %d of %d lanes, each %d,", isa, a.c.in_c,
+             a.c.in_h, a.c.in_w, a.c.out_c, a.c.kh, a.c.kw, a.c.stride, a.c.pad, a.s.n, a.s.lanes, a.s.each);
+    return a;
 }
 
 enum { ANY_SHAPES = 8, OF_EACH = 12 };
@@ -145,11 +156,9 @@ START_TEST(conv_any_shape)
     struct values v = { (uint64_t)(1 + _i) << 32 };
     FOR_EACH_ISA(isa, k, ref)
         for (int i = 0; i < OF_EACH; i++) {
-            const struct cr_conv c = any_shape(&v, 9);
-            const struct cr_samples s = arrangement[next_int(&v, ARRANGEMENTS)];
-            char name[NAME];
-            name_of(name, *isa, &c, s);
-            if (can_do(&k, s)) conv_case(name, &k.conv, &ref.conv, &c, s, s.lanes == 1 ? 1 + 3 * next_int(&v, 2) : 1);
+            const struct any a = any_of(&v, *isa, 9);
+            const int one_of = a.s.lanes == 1 ? 1 + 3 * next_int(&v, 2) : 1;
+            if (can_do(&k, a.s)) conv_case(a.name, &k.conv, &ref.conv, &a.c, a.s, one_of);
         }
 }
 END_TEST
@@ -273,12 +282,9 @@ START_TEST(conv_pool_any_shape)
     struct values v = { (uint64_t)(1 + _i) << 33 };
     FOR_EACH_ISA(isa, k, ref)
         for (int i = 0; i < OF_EACH; i++) {
-            const struct cr_conv c = any_shape(&v, 1);
-            const struct cr_samples s = arrangement[next_int(&v, ARRANGEMENTS)];
-            char name[NAME];
-            name_of(name, *isa, &c, s);
-            if (!k.conv_pool.fits(&c, s) || !can_do(&k, s)) continue;
-            conv_pool_case(name, &k, &ref, &c, s, 1 + 15 * next_int(&v, 2));
+            const struct any a = any_of(&v, *isa, 1);
+            const int one_of = 1 + 15 * next_int(&v, 2);
+            if (k.conv_pool.fits(&a.c, a.s) && can_do(&k, a.s)) conv_pool_case(a.name, &k, &ref, &a.c, a.s, one_of);
         }
 }
 END_TEST
