@@ -7,7 +7,6 @@
 #define TILE_O 4
 #define TILE_T 3
 #define GEMM cr_gemm_avx2
-#define SPIKE_ROWS 15
 #define SMALLER(name) name##_ref_fma
 #define CONV(name) name##_avx2
 #include "simd/conv_tmpl.h"

@@ -9,7 +9,6 @@
 #define TILE_T 6
 #define GEMM cr_gemm_avx512
 #define WIDE(name) cr_wide_##name##_avx512
-#define SPIKE_ROWS 15
 #define SELECT
 #define SMALLER(name) name##_ref_fma
 #define CONV(name) name##_half_avx512

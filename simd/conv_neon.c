@@ -7,7 +7,6 @@
 #define TILE_O 4
 #define TILE_T 6
 #define GEMM cr_gemm_neon
-#define SPIKE_ROWS 15
 #define SMALLER(name) name##_ref
 #define CONV(name) name##_neon
 #include "simd/conv_tmpl.h"

@@ -7,26 +7,40 @@
 #include "simd/conv_product_tmpl.h"
 #include "simd/conv_sparse_weight_tmpl.h"
 
-/* dx[at + tap][...] += g * w[tap][...] for the taps of a window and all input channels, `along` floats to a row of
- * taps. */
-static inline void spike_patch(int rows, size_t row, size_t along, float g, const float *w, float *dx)
+/* dx[window + tap][...] += g * w[tap][...] over the spikes, for the taps of a window of side x side and a vector of
+ * input channels. w and dx: `pixel` floats to the next tap; dx: `row` to the next row. The weights stay in registers if
+ * there are enough. */
+static inline __attribute__((always_inline)) void spike_square(const int side, struct spikes spikes, size_t count,
+                                                               const float *w, size_t pixel, size_t row, float *dx)
 {
-    const vf gv = vf_set1(g);
-    for (; rows > 0; rows--, dx += row, w += along)
-        for (size_t i = 0; i < along; i += VL) vf_store(dx + i, vf_fma(vf_load(w + i), gv, vf_load(dx + i)));
+    enum { MOST = 25 };
+    const int held = TILE_X >= 4 || side == 3;
+    vf taps[MOST];
+    if (held) UNROLL for (int t = 0; t < side * side; t++) taps[t] = vf_load(w + (size_t)t * pixel);
+    for (size_t k = 0; k < count; k++) {
+        const vf g = vf_set1(spikes.g[k]);
+        float *to = dx + (size_t)spikes.at[k] * pixel;
+        UNROLL for (int ky = 0; ky < side; ky++, to += row)
+            UNROLL for (int kx = 0; kx < side; kx++)
+            {
+                float *const at = to + (size_t)kx * pixel;
+                const int t = ky * side + kx;
+                vf_store(at, vf_fma(held ? taps[t] : vf_load(w + (size_t)t * pixel), g, vf_load(at)));
+            }
+    }
 }
 
-/* The same for windows of side x side and pixels of VL floats, which the compiler unrolls. */
-static inline __attribute__((always_inline)) void spike_square(const int side, size_t row, float g, const float *w,
-                                                               float *dx)
+/* The same for any window and all channels, `along` floats to a row of taps. */
+static void spike_patch(int rows, size_t along, struct spikes spikes, size_t count, const float *w, size_t pixel,
+                        size_t row, float *dx)
 {
-    const vf gv = vf_set1(g);
-    UNROLL for (int ky = 0; ky < side; ky++, dx += row)
-        UNROLL for (int kx = 0; kx < side; kx++)
-        {
-            float *const to = dx + kx * VL;
-            vf_store(to, vf_fma(vf_load(w + (ky * side + kx) * VL), gv, vf_load(to)));
-        }
+    for (size_t k = 0; k < count; k++) {
+        const vf g = vf_set1(spikes.g[k]);
+        const float *from = w;
+        float *to = dx + (size_t)spikes.at[k] * pixel;
+        for (int ky = 0; ky < rows; ky++, to += row, from += along)
+            for (size_t i = 0; i < along; i += VL) vf_store(to + i, vf_fma(vf_load(from + i), g, vf_load(to + i)));
+    }
 }
 
 /* One sample's dx, and all weights: input channels side by side. */
@@ -58,15 +72,14 @@ static void sparse_input_add(const struct cr_conv *c, const struct sparse_input 
 {
     const float *const w = k->packed + (size_t)o * k->area * k->pixel;
     const size_t row = k->v.width * k->pixel;
-    for (size_t i = 0; i < count; i++) {
-        float *const to = k->canvas + (size_t)spikes.at[i] * k->pixel;
-        if (k->pixel == VL && c->kh == 5 && c->kw == 5)
-            spike_square(5, row, spikes.g[i], w, to);
-        else if (k->pixel == VL && c->kh == 3 && c->kw == 3)
-            spike_square(3, row, spikes.g[i], w, to);
-        else
-            spike_patch(c->kh, row, (size_t)c->kw * k->pixel, spikes.g[i], w, to);
-    }
+    if (c->kh == 3 && c->kw == 3 && k->pixel == VL)
+        spike_square(3, spikes, count, w, VL, row, k->canvas);
+    else if (c->kh == 5 && c->kw == 5 && k->pixel == VL)
+        spike_square(5, spikes, count, w, VL, row, k->canvas);
+    else if (c->kh == 3 && c->kw == 3)
+        for (size_t i = 0; i < k->pixel; i += VL) spike_square(3, spikes, count, w + i, k->pixel, row, k->canvas + i);
+    else
+        spike_patch(c->kh, (size_t)c->kw * k->pixel, spikes, count, w, k->pixel, row, k->canvas);
 }
 
 static void sparse_input_out(const struct cr_conv *c, const struct sparse_input *k, float *dx)
@@ -85,8 +98,10 @@ static void sparse_backward_input(const struct cr_conv *c, struct cr_samples s, 
 
     for (int i = 0; i < s.n; i++, dx += (size_t)c->in_c * (size_t)c->in_h * (size_t)c->in_w) {
         sparse_input_sample(&k);
-        for (int o = 0; o < c->out_c; o++, dy += positions)
-            sparse_input_add(c, &k, o, spikes, find_spikes(c, k.v, dy, spikes));
+        for (int o = 0; o < c->out_c; o++, dy += positions) {
+            const size_t count = find_spikes(c, k.v, dy, spikes);
+            sparse_input_add(c, &k, o, spikes, count);
+        }
         sparse_input_out(c, &k, dx);
     }
 }

@@ -11,14 +11,20 @@
 /* A window's rows in pieces of at most VL taps. */
 static int pieces(const struct cr_conv *c) { return (c->kw + VL - 1) / VL; }
 
+/* Vectors at once, of those that a table has a function for. */
+enum { SPIKE_RUN = 12 };
+#define UP_TO_12(NAME)                                                                                                 \
+    { NAME##_1, NAME##_2, NAME##_3, NAME##_4, NAME##_5, NAME##_6, NAME##_7, NAME##_8, NAME##_9, NAME##_10, NAME##_11,  \
+      NAME##_12 }
+
 /* acc[r][0..VL) += g * x[at + row[r] ...] for n rows of taps, over the spikes, and acc[n][0..VL) += g if with_bias. x
  * may be read VL - 1 floats past its end. */
 static inline __attribute__((always_inline)) void spike_rows(const int n, struct spikes spikes, size_t count,
                                                              const float *x, const size_t *row, float *acc,
                                                              const int with_bias)
 {
-    vf a[SPIKE_ROWS], bias = with_bias ? vf_load(acc + n * VL) : vf_zero();
-    const float *xr[SPIKE_ROWS];
+    vf a[SPIKE_RUN], bias = with_bias ? vf_load(acc + n * VL) : vf_zero();
+    const float *xr[SPIKE_RUN];
     UNROLL for (int r = 0; r < n; r++)
     {
         a[r] = vf_load(acc + r * VL);
@@ -34,26 +40,29 @@ static inline __attribute__((always_inline)) void spike_rows(const int n, struct
     if (with_bias) vf_store(acc + n * VL, bias);
 }
 
+typedef void spike_rows_fn(struct spikes spikes, size_t count, const float *x, const size_t *row, float *acc);
+#define ROWS(N)                                                                                                        \
+    static void spike_rows_##N(struct spikes spikes, size_t count, const float *x, const size_t *row, float *acc)      \
+    {                                                                                                                  \
+        spike_rows(N, spikes, count, x, row, acc, 0);                                                                  \
+    }                                                                                                                  \
+    static void spike_last_rows_##N(struct spikes spikes, size_t count, const float *x, const size_t *row, float *acc) \
+    {                                                                                                                  \
+        spike_rows(N, spikes, count, x, row, acc, 1);                                                                  \
+    }
+ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+static spike_rows_fn *const spike_rows_of[2][SPIKE_RUN] = { /* [with the bias][n - 1] */
+    UP_TO_12(spike_rows), UP_TO_12(spike_last_rows)
+};
+
 /* Any number of rows; the bias comes after the last. */
 static void spike_all_rows(int rows, struct spikes spikes, size_t count, const float *x, const size_t *row, float *acc)
 {
-    while (rows > 0) {
-        const int n = rows >= SPIKE_ROWS ? SPIKE_ROWS : rows >= 5 ? 5 : 1, last = rows == n;
-        if (n == SPIKE_ROWS && last)
-            spike_rows(SPIKE_ROWS, spikes, count, x, row, acc, 1);
-        else if (n == SPIKE_ROWS)
-            spike_rows(SPIKE_ROWS, spikes, count, x, row, acc, 0);
-        else if (n == 5 && last)
-            spike_rows(5, spikes, count, x, row, acc, 1);
-        else if (n == 5)
-            spike_rows(5, spikes, count, x, row, acc, 0);
-        else if (last)
-            spike_rows(1, spikes, count, x, row, acc, 1);
-        else
-            spike_rows(1, spikes, count, x, row, acc, 0);
-        rows -= n;
-        row += n;
-        acc += n * VL;
+    const int times = tiles(rows, SPIKE_RUN);
+    struct part p = part_of(rows, times, 0);
+    for (int i = 0; i < times; i++, next_part(&p)) {
+        spike_rows_of[i + 1 == times][p.size - 1](spikes, count, x, row + p.begin, acc);
+        acc += p.size * VL;
     }
 }
 
@@ -97,35 +106,29 @@ static int spike_window(const struct cr_conv *c, struct spikes spikes, size_t co
     return 1;
 }
 
-/* Any number of vectors side by side, up to SPIKE_RUN. */
-enum { SPIKE_RUN = 12 };
+/* Vectors side by side. */
 typedef void spike_run_fn(struct spikes spikes, size_t count, const float *x, size_t pixel, float *acc);
 #define RUN(N)                                                                                                         \
     static void spike_run_##N(struct spikes spikes, size_t count, const float *x, size_t pixel, float *acc)            \
     {                                                                                                                  \
         spike_taps(1, N, 0, spikes, count, x, pixel, 0, acc);                                                          \
     }                                                                                                                  \
-    static void spike_last_##N(struct spikes spikes, size_t count, const float *x, size_t pixel, float *acc)           \
+    static void spike_last_run_##N(struct spikes spikes, size_t count, const float *x, size_t pixel, float *acc)       \
     {                                                                                                                  \
         spike_taps(1, N, 1, spikes, count, x, pixel, 0, acc);                                                          \
     }
 RUN(1) RUN(2) RUN(3) RUN(4) RUN(5) RUN(6) RUN(7) RUN(8) RUN(9) RUN(10) RUN(11) RUN(12)
-#define RUNS(KIND)                                                                                                     \
-    {                                                                                                                  \
-        spike_##KIND##_1, spike_##KIND##_2, spike_##KIND##_3, spike_##KIND##_4, spike_##KIND##_5, spike_##KIND##_6,    \
-        spike_##KIND##_7, spike_##KIND##_8, spike_##KIND##_9, spike_##KIND##_10, spike_##KIND##_11, spike_##KIND##_12, \
-    }
+static spike_run_fn *const spike_run_of[2][SPIKE_RUN] = { UP_TO_12(spike_run), UP_TO_12(spike_last_run) };
 
 /* `rows` rows of a window, `vectors` in each; the bias comes after the last. */
 static void spike_runs(int rows, int vectors, struct spikes spikes, size_t count, const float *x, size_t x_row,
                        size_t pixel, float *acc)
 {
-    static spike_run_fn *const run[2][SPIKE_RUN] = { RUNS(run), RUNS(last) }; /* [with the bias][n - 1] */
     const int times = tiles(vectors, SPIKE_RUN);
     for (; rows > 0; rows--, x += x_row) {
         struct part p = part_of(vectors, times, 0);
         for (int i = 0; i < times; i++, next_part(&p)) {
-            run[rows == 1 && i + 1 == times][p.size - 1](spikes, count, x + p.begin * VL, pixel, acc);
+            spike_run_of[rows == 1 && i + 1 == times][p.size - 1](spikes, count, x + p.begin * VL, pixel, acc);
             acc += p.size * VL;
         }
     }

@@ -5,7 +5,6 @@
  *     SELECT           if defined: vectors select by mask beside their multiplications (conv_select_tmpl.h)
  *     GEMM             kernels of the products, for one sample
  *     WIDE(name)       if defined: functions of conv_wide.h
- *     SPIKE_ROWS       rows of a window in the register tile of the sparse gradient by weight
  *     SMALLER(name)    the tables for what does not fill these vectors
  *     CONV(name)       what the tables made here are called
  *
