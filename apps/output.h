@@ -1,4 +1,4 @@
-/* What a training run says, as text for people and as JSON lines for programs. Both can be on at once.
+/* What a training run says, as text for people and as JSON lines for programs. All can be on at once.
  *
  * The fields of the JSON events are a public contract (the man page lists them): every line is an object with
  * `event` and `v`, the version of the form. */
@@ -41,7 +41,12 @@ void cr_log_warning(struct cr_log *l, const char *sentence);
 void cr_log_begin(struct cr_log *l, const char *event);
 void cr_log_finish(struct cr_log *l);
 
-/* ---- both (output_tee.c) ---- */
+/* ---- to people, on stderr (output_people.c) ---- */
+
+/* Warnings, hosts that come and go; and, if asked for, the line of progress. */
+struct cr_train_events cr_people_events(int progress);
+
+/* ---- several of them (output_tee.c) ---- */
 
 enum { CR_TEE_WAYS = 4 };
 

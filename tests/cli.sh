@@ -260,21 +260,20 @@ await() { for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "$@" &
 # shellcheck disable=SC2317 # called by await
 has_begun() { grep -q '"epoch"' cut.log 2>/dev/null; }
 # shellcheck disable=SC2317
-has_checkpoint() { ls cut/*.safetensors >/dev/null 2>&1; }
-"$CORERING" train linear data $endless -t 2 -q --checkpoint cut --checkpoint-every 1000000 --log cut.log >out 2>err &
+has_checkpoint() { ls "it's cut"/*.safetensors >/dev/null 2>&1; }
+"$CORERING" train linear data $endless -t 2 -q --checkpoint "it's cut" --checkpoint-every 1000000 --log cut.log >out 2>err &
 pid=$!
 await has_begun
 kill -USR1 $pid
 await has_checkpoint
 if has_checkpoint && kill -0 $pid; then pass "SIGUSR1 writes a checkpoint"; else
-    miss "SIGUSR1 writes a checkpoint" "$(ls cut)"; fi
+    miss "SIGUSR1 writes a checkpoint" "$(ls "it's cut")"; fi
 kill -TERM $pid; wait $pid; status=$?
 same "SIGTERM ends with 143" 143 $status
-same "after a checkpoint" 1 "$(grep -c '^model cut/step-' out)"
+same "after a checkpoint" 1 "$(grep -c "^model it's cut/step-" out)"
 command=$(sed -n 's/^corering: .*to go on: [^ ]* //p' err)
 last=$(($(field steps cut.log) + 1000))
-# shellcheck disable=SC2086 # the words of a command
-run $command --steps $last
+eval "run $command --steps $last"
 ended=$(weights)
 same "from where it stopped, not anew" "none:" "none:$(cat err)"
 # shellcheck disable=SC2086
