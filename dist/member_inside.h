@@ -1,10 +1,12 @@
-/* What the parts of a member share: member.c (the comm, on the computing thread), member_control.c (the control
- * thread), member_links.c (connections to other members) and member_measure.c (speeds and times). Internal to them. */
+/* What the parts of a member share. On the computing thread: member.c (joining and leaving), member_comm.c (the comm),
+ * member_wait.c (what it waits for), member_links.c (connections to other members), member_measure.c (speeds and
+ * times); the control thread is in member_control.c. Internal to them. */
 #ifndef CR_DIST_MEMBER_INSIDE_H
 #define CR_DIST_MEMBER_INSIDE_H
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "dist/control.h"
 #include "dist/deal.h"
@@ -102,6 +104,23 @@ void cr_member_ready(struct cr_member *m); /* to the view announced last */
 void cr_member_pulse(struct cr_member *m);
 void cr_member_complain(struct cr_member *m, int about, int64_t silence, const char *why);
 void cr_member_wake(struct cr_member *m);
+
+/* member_wait.c, on the computing thread, with the lock. Wait for news, doing what only this thread can: the state
+ * stands still while it is here. */
+void cr_member_wait(struct cr_member *m);
+struct timespec cr_member_in_ms(int ms);
+/* What this rank is at. The arbiter hears of it at once, so that it can say where a lost rank was. */
+void cr_member_turn_to(struct cr_member *m, enum cr_phase phase);
+/* The arbiter is lost, and this thread is where it can give the state away. Returns why. */
+int cr_member_end_as_orphan(struct cr_member *m, struct cr_error *e);
+/* 0, or why there is nothing left to wait for. */
+int cr_member_check(struct cr_member *m, struct cr_error *e);
+/* Take over the view the arbiter has begun; is it that one, and whole? */
+void cr_member_adopt(struct cr_member *m);
+int cr_member_is_current(const struct cr_member *m);
+
+/* member_comm.c: m->comm, of one rank at first. */
+void cr_member_fill_comm(struct cr_member *m);
 
 /* member_control.c: the thread, until m->leave or m->gone and then until told. */
 void *cr_member_control(void *member);
