@@ -130,10 +130,13 @@ static const struct cr_option synth_options[] = {
 
 static int synth(const struct synth_args *a, const char *folder, struct cr_error *e)
 {
-    char train[CR_NUMBER_TEXT], test[CR_NUMBER_TEXT];
+    char train[CR_NUMBER_TEXT], test[CR_NUMBER_TEXT], there[64];
     if (a->train == 0 || a->test == 0)
         return cr_fail(e, CR_E_USAGE, "a data set needs at least one image to %s",
                        a->train == 0 ? "train on" : "test on");
+    if (cr_data_present(folder, there))
+        return cr_fail(e, CR_E_USAGE, "%s holds a data set already (%s); choose another folder, or remove it", folder,
+                       there);
     CR_TRY(cr_synth_write(folder, a->seed, (size_t)a->train, (size_t)a->test, e));
     printf("%s: %s digits to train on, %s to test\n", folder, cr_grouped((uint64_t)a->train, train),
            cr_grouped((uint64_t)a->test, test));

@@ -254,8 +254,9 @@ static int read_network(const struct plan_args *a, struct plan *p, struct cr_err
     double gbit, us;
     CR_TRY(positive(a->gbit, 1, &gbit, "gbit", e));
     CR_TRY(positive(a->latency, 50, &us, "latency", e));
-    p->most = a->hosts ? (int)a->hosts : 64;
-    if (a->hosts > CR_MAX_RANKS) return cr_fail(e, CR_E_USAGE, "--hosts takes at most %d", CR_MAX_RANKS);
+    p->most = (int)a->hosts;
+    if (a->hosts < 1 || a->hosts > CR_MAX_RANKS)
+        return cr_fail(e, CR_E_USAGE, "--hosts takes 1 to %d, not %ld", CR_MAX_RANKS, a->hosts);
     p->link = (struct cr_link_model){ .latency = 1e-6 * us, .byte = 8e-9 / gbit, .add = cr_measure_add() };
     return 0;
 }
@@ -300,7 +301,7 @@ static int body(void *args, const struct cr_arguments *words, struct cr_error *e
 
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
-    struct plan_args a = { 0 };
+    struct plan_args a = { .hosts = 64 };
     return cr_options_run(self, argc, argv, &a, body, e);
 }
 

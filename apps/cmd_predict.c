@@ -247,6 +247,11 @@ static int kind_of(const char *path, enum kind *kind, struct cr_error *e)
     if (!f)
         return cr_fail_at(e, errno == ENOENT ? CR_E_INPUT : CR_E_IO, path, 0, 0, -1, "cannot open: %s",
                           strerror(errno));
+    struct stat st;
+    if (fstat(fileno(f), &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        fclose(f);
+        return cr_fail_at(e, CR_E_INPUT, path, 0, 0, -1, "not a regular file; put what comes out of it into one first");
+    }
     const size_t n = fread(head, 1, sizeof head, f);
     const int failed = ferror(f);
     fclose(f);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apps/commands.h"
@@ -83,9 +84,27 @@ struct outputs {
     struct cr_profile profile;
 };
 
-static int open_file(FILE **file, const char *path, const char *mode, const char *what, struct cr_error *e)
+/* Is it a file that began as ours do, and does it end with the end of a line? */
+static int check_file(const char *path, const char *what, int *torn, struct cr_error *e)
 {
-    *file = fopen(path, mode);
+    struct stat st;
+    *torn = 0;
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) return 0;
+    FILE *const file = fopen(path, "r");
+    if (!file) return 0; /* we may write to it all the same */
+    const int first = fgetc(file);
+    *torn = fseek(file, -1, SEEK_END) == 0 && fgetc(file) != '\n';
+    fclose(file);
+    if (first == '{') return 0;
+    return cr_fail_at(e, CR_E_USAGE, path, 0, 0, 0, "this file is no %s of a run; choose another name, or remove it",
+                      what);
+}
+
+/* For more: what is in the file stays until there is something to put in its place. */
+static int open_file(FILE **file, const char *path, const char *what, int *torn, struct cr_error *e)
+{
+    CR_TRY(check_file(path, what, torn, e));
+    *file = fopen(path, "a");
     if (*file) return 0;
     return cr_fail_at(e, CR_E_IO, path, 0, 0, -1, "cannot write the %s: %s", what, strerror(errno));
 }
@@ -105,9 +124,13 @@ static int open_outputs(struct outputs *out, const struct cr_train_args *a, stru
     *out = (struct outputs){ .text = { .out = stdout, .verbose = a->verbose } };
     if (a->json) out->on_stdout.out = stdout;
     if (a->trace) out->profile.trace_steps = CR_TRACE_STEPS;
-    if (a->trace && !a->dry_run) CR_TRY(open_file(&out->trace, a->trace, "w", "trace", e));
+    int torn;
+    if (a->trace && !a->dry_run) CR_TRY(open_file(&out->trace, a->trace, "trace", &torn, e));
     if (!a->log || a->dry_run) return 0;
-    return open_file(&out->file.out, a->log, cr_train_args_given(a, "resume") ? "a" : "w", "log", e);
+    CR_TRY(open_file(&out->file.out, a->log, "log", &torn, e));
+    if (torn) fputc('\n', out->file.out); /* the last run was cut off */
+    out->file.anew = !cr_train_args_given(a, "resume");
+    return 0;
 }
 
 static int close_outputs(struct outputs *out, const struct cr_train_args *a, int rc, struct cr_error *e)
@@ -162,7 +185,7 @@ static void say_profile(const struct cr_train_args *a, struct outputs *out)
     if (a->profile && !a->json) cr_print_profile(stdout, &out->profile);
     if (a->profile) cr_log_profile(&out->on_stdout, &out->profile);
     if (a->profile) cr_log_profile(&out->file, &out->profile);
-    if (out->trace) cr_trace_write(out->trace, &out->profile);
+    if (out->trace && ftruncate(fileno(out->trace), 0) == 0) cr_trace_write(out->trace, &out->profile);
 }
 
 /* With everything open: settle the options, then train or tell the plan. */
@@ -171,6 +194,8 @@ static int train(const struct cr_train_args *a, const struct cr_recipe *recipe, 
 {
     struct cr_train_options o;
     CR_TRY(cr_train_args_settle(a, recipe, net, &o, e));
+    if (a->dry_run && a->json)
+        return cr_fail(e, CR_E_USAGE, "--dry-run tells its plan in words; leave --json away");
     if (a->dry_run) return cr_dry_run(&o, net, data, e);
 
     struct cr_train_result result = { 0 };
@@ -230,6 +255,10 @@ static int run(const struct cr_command *self, int argc, char **argv, struct cr_e
         cr_options_help(self, stdout);
     } else {
         if (rc == 0 && !cr_remote_given(&a.remote)) rc = cr_rendezvous_read(&a.world, e) < 0 ? -(int)e->code : 0;
+        const char *const idle = cr_many_given(&a.many);
+        if (rc == 0 && idle && !cr_remote_given(&a.remote) && a.world.size == 0)
+            rc = cr_fail(e, CR_E_USAGE, "--%s is for many machines, but none is named; as in --hostfile FILE or -H a,b",
+                         idle);
         if (rc == 0 && a.world.rank > 0 && !over_mpi(&a)) {
             rc = follow(&a, &words, e);
             free(words.word);

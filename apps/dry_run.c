@@ -1,6 +1,7 @@
 #include "apps/dry_run.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "apps/print_net.h"
 #include "apps/text.h"
@@ -35,6 +36,8 @@ int cr_dry_run(const struct cr_train_options *o, const struct cr_net *net, const
     printf("batch %ld in blocks of %ld, %d thread%s, %s\n\n", plan.batch, plan.block, threads, threads == 1 ? "" : "s",
            cr_kernels()->isa);
     for (const char *const *name = cr_train_option_names(); *name; name++)
-        if (cr_train_option_get(&settled, *name, value) == 0 && *value) printf("  %-18s %s\n", *name, value);
+        if (strcmp(*name, "resume") != 0 && strcmp(*name, "override") != 0 && /* no matter of a recipe, as these are */
+            cr_train_option_get(&settled, *name, value) == 0 && *value)
+            printf("  %-18s %s\n", *name, value);
     return 0;
 }

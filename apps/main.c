@@ -1,4 +1,6 @@
 /* corering: finds the subcommand, runs it, and turns its error into one line and the exit status. */
+#define _POSIX_C_SOURCE 200809L
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -169,6 +171,7 @@ int main(int argc, char **argv)
         return cr_exit_status(CR_E_USAGE);
     }
     cr_program = argv[0];
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     struct cr_error e = { 0 };
     int rc = run(argc - 1, argv + 1, &e);
     if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0)

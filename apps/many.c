@@ -11,6 +11,17 @@ static int parse_seconds(const char *text, double *seconds, struct cr_error *e)
     return cr_fail(e, CR_E_USAGE, "--host-timeout takes seconds from 0.5 to 3600, not '%s'", text);
 }
 
+const char *cr_many_given(const struct cr_many *m)
+{
+    return m->min_hosts      ? "min-hosts"
+           : m->host_timeout ? "host-timeout"
+           : m->key_file     ? "key-file"
+           : m->secure       ? "secure"
+           : m->no_auth      ? "no-auth"
+           : m->no_ship      ? "no-ship-data"
+                             : NULL;
+}
+
 int cr_many_options(const struct cr_many *m, struct cr_arbiter_options *o, struct cr_error *e)
 {
     if (m->secure && m->no_auth) return cr_fail(e, CR_E_USAGE, "--secure needs a job key; leave --no-auth away");

@@ -46,6 +46,8 @@ struct cr_many {
         .offset = offsetof(type, many.no_ship)                                                                         \
     }
 
+/* The first of these options that was given, or NULL. */
+const char *cr_many_given(const struct cr_many *m);
 /* Fill in what these options say: least, host_timeout, key (with --key-file or --no-auth), common. -CR_E_USAGE. */
 int cr_many_options(const struct cr_many *m, struct cr_arbiter_options *o, struct cr_error *e);
 

@@ -27,6 +27,7 @@ void cr_text_end(const struct cr_text *t, const struct cr_train_result *r);
 
 struct cr_log {
     FILE *out;                  /* NULL = no log: nothing is written */
+    int anew;                   /* when the run starts, what is in the file goes */
     struct cr_json_writer line; /* the event in the making */
 };
 void cr_log_free(struct cr_log *l);

@@ -1,4 +1,8 @@
+#define _POSIX_C_SOURCE 200809L
 #include "apps/output.h"
+
+#include <unistd.h>
+
 #include "simd/kernels.h"
 #include "version.h"
 
@@ -26,6 +30,8 @@ static void start(void *user, const struct cr_event_start *s)
 {
     struct cr_log *const l = user;
     struct cr_json_writer *const w = &l->line;
+    /* Nothing is lost if the file cannot be made shorter: it is opened to append. */
+    if (l->anew && ftruncate(fileno(l->out), 0) == 0) l->anew = 0;
     cr_log_begin(l, "start");
     cr_json_put_string(w, "version", CR_VERSION);
     cr_json_put_i64(w, "numerics", CR_NUMERICS);
@@ -159,7 +165,7 @@ void cr_log_end(struct cr_log *l, const struct cr_train_result *r, int status)
     cr_json_put_u64(w, "redone", r->redone);
     cr_json_put_double(w, "seconds", r->seconds);
     cr_json_put_double(w, "images_per_s", r->images_per_s);
-    cr_json_put_double(w, "top1", r->top1);
+    if (r->top1 >= 0) cr_json_put_double(w, "top1", r->top1);
     cr_json_put_string(w, "weights_sha256", r->weights_sha256);
     cr_json_put_string(w, "state_sha256", r->state_sha256);
     cr_log_finish(l);

@@ -1,6 +1,5 @@
 #include "apps/recipe.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "apps/find.h"
 #include "apps/nearest.h"
 #include "core/stop.h"
+#include "core/text_file.h"
 
 enum { MAX_TEXT = 64 * 1024, ROOM = MAX_TEXT + 2 };
 
@@ -109,15 +109,9 @@ static int parse(struct cr_recipe *r, char *at, struct cr_error *e)
 
 static int read_file(struct cr_recipe *r, struct cr_error *e)
 {
-    FILE *const f = fopen(r->file, "rb");
-    if (!f) return cr_fail_at(e, CR_E_INPUT, r->file, 0, 0, -1, "cannot open the recipe: %s", strerror(errno));
-    const size_t n = fread(r->text, 1, MAX_TEXT + 1, f);
-    const int bad = ferror(f), cause = errno;
-    fclose(f);
-    if (bad) return cr_fail_at(e, CR_E_INPUT, r->file, 0, 0, -1, "cannot read the recipe: %s", strerror(cause));
+    const long n = cr_text_read(r->file, "the recipe", r->text, MAX_TEXT, e);
+    if (n < 0) return (int)n;
     if (n > MAX_TEXT) return cr_fail_at(e, CR_E_INPUT, r->file, 0, 0, -1, "more than 64 KiB: this is no recipe");
-    if (memchr(r->text, 0, n))
-        return cr_fail_at(e, CR_E_INPUT, r->file, 0, 0, (long long)strlen(r->text), "not a recipe: a zero byte");
     return 0;
 }
 

@@ -13,6 +13,7 @@ static void on_end(int number)
     caught = number;
     signal(SIGINT, SIG_DFL); /* whoever asks twice does not want to wait for a checkpoint */
     signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
 }
 
 static void on_checkpoint(int number)
@@ -28,10 +29,10 @@ void cr_signals_watch(void)
     sigemptyset(&end.sa_mask);
     sigemptyset(&checkpoint.sa_mask);
     sigaction(SIGUSR1, &checkpoint, NULL);
-    const int ending[] = { SIGINT, SIGTERM };
+    const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
     for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
         struct sigaction before;
-        /* A shell starts background jobs with SIGINT ignored, and means it. */
+        /* A shell starts background jobs with SIGINT ignored, nohup all with SIGHUP, and means it. */
         if (sigaction(ending[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN) continue;
         sigaction(ending[i], &end, NULL);
     }

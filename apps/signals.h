@@ -1,4 +1,5 @@
-/* SIGINT and SIGTERM end a training run after its step and a checkpoint; a second one ends the process at once.
+/* SIGINT, SIGTERM, SIGHUP (the terminal is gone) and SIGPIPE (nobody reads any more) end a training run after its step
+ * and a checkpoint; a second one ends the process at once.
  * SIGUSR1 writes a checkpoint and goes on. */
 #ifndef CR_APPS_SIGNALS_H
 #define CR_APPS_SIGNALS_H

@@ -38,7 +38,7 @@ const char *cr_bytes(double bytes, char text[CR_NUMBER_TEXT])
 
 const char *cr_scaled(double n, char text[CR_NUMBER_TEXT])
 {
-    static const char *const unit[] = { "", " k", " M", " G", " T" };
+    static const char *const unit[] = { " ", " k", " M", " G", " T" };
     return with_unit(n, 1000, unit, 5, text);
 }
 

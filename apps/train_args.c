@@ -71,7 +71,7 @@ const struct cr_option cr_train_args_options[] = {
     { .letter = 'e', .name = "epochs", .argument = "N", .help = "times through the training set", .set = set_value },
     { .name = "steps",
       .argument = "N",
-      .help = "end after N steps, instead of by epochs",
+      .help = "end after N steps, instead of by epochs; 0 = by epochs",
       .standard = "by epochs",
       .set = set_value },
     { .name = "stop",
@@ -210,8 +210,9 @@ static int apply_checkpoint(struct cr_train_options *o, const char *path, struct
     struct cr_state state;
     CR_TRY(cr_checkpoint_load(file, &net, &state, e));
     int rc = 0;
+    if (state.session.ending == CR_ENDING_STOP) *state.options.stop = 0; /* it has been obeyed */
     for (const char *const *name = cr_train_option_names(); *name && rc == 0; name++)
-        if (cr_train_option_decides(*name) && cr_train_option_get(&state.options, *name, value) == 0)
+        if (cr_train_option_lasts(*name) && cr_train_option_get(&state.options, *name, value) == 0)
             rc = cr_train_option_set(o, *name, value, e);
     cr_state_free(&state);
     cr_net_free(&net);

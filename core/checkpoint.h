@@ -80,9 +80,11 @@ int cr_checkpoint_load(const char *path, struct cr_net *net, struct cr_state *s,
 int cr_checkpoint_find(const char *path, char file[640], char note[512], struct cr_error *e);
 
 /* Make the run folder: `wanted`, or model/YYYYMMDD_HHMMSS when "" (with _2, _3 ... if that exists). The result goes
- * to folder. -CR_E_IO when it cannot be made or written to, before any training. A `wanted` folder that holds another
- * run's checkpoints is refused with -CR_E_USAGE unless `resuming`. */
-int cr_checkpoint_folder(const char *wanted, int resuming, char folder[512], struct cr_error *e);
+ * to folder. -CR_E_IO when it cannot be made or written to, before any training. A `wanted` folder that holds
+ * checkpoints is refused with -CR_E_USAGE, unless it is `own`, that of the run resumed ("" = none). */
+int cr_checkpoint_folder(const char *wanted, const char *own, char folder[512], struct cr_error *e);
+/* Keep other runs out of it, as long as the descriptor returned is open. -CR_E_USAGE when another is in it. */
+int cr_checkpoint_lock(const char *folder, struct cr_error *e);
 
 /* File name of the checkpoint at a step: FOLDER/step-00000938.safetensors. */
 void cr_checkpoint_name(const char *folder, uint64_t step, char file[640]);

@@ -1,11 +1,13 @@
 /* The folder of a run: which checkpoints it holds, which is the one to go on from, which may go. */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* flock */
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -197,7 +199,13 @@ static int make_dated(char folder[512], struct cr_error *e)
     return 0;
 }
 
-static int make_wanted(const char *wanted, int resuming, char folder[512], int *made, struct cr_error *e)
+static int same_folder(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static int make_wanted(const char *wanted, const char *own, char folder[512], int *made, struct cr_error *e)
 {
     size_t length = strlen(wanted);
     while (length > 1 && wanted[length - 1] == '/') length--;
@@ -211,7 +219,7 @@ static int make_wanted(const char *wanted, int resuming, char folder[512], int *
     struct listing list;
     CR_TRY(list_folder(folder, &list, e));
     free(list.file);
-    if (list.count && !resuming)
+    if (list.count && !(*own && same_folder(folder, own)))
         return cr_fail(e, CR_E_USAGE,
                        "%s holds the checkpoints of another run; go on with it by --resume %s, or choose another "
                        "folder by --checkpoint",
@@ -219,10 +227,20 @@ static int make_wanted(const char *wanted, int resuming, char folder[512], int *
     return 0;
 }
 
-int cr_checkpoint_folder(const char *wanted, int resuming, char folder[512], struct cr_error *e)
+int cr_checkpoint_lock(const char *folder, struct cr_error *e)
+{
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return cr_file_fail(e, CR_E_IO, folder, "open this folder", errno);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return fd; /* not every file system has locks */
+    close(fd);
+    return cr_fail(e, CR_E_USAGE, "%s: another run is writing its checkpoints there; choose another folder by "
+                   "--checkpoint", folder);
+}
+
+int cr_checkpoint_folder(const char *wanted, const char *own, char folder[512], struct cr_error *e)
 {
     int made = 1;
-    CR_TRY(*wanted ? make_wanted(wanted, resuming, folder, &made, e) : make_dated(folder, e));
+    CR_TRY(*wanted ? make_wanted(wanted, own, folder, &made, e) : make_dated(folder, e));
     const int rc = probe(folder, e);
     if (rc < 0 && made) rmdir(folder);
     return rc;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/checkpoint.h"
 #include "core/eval.h"
@@ -32,10 +33,7 @@ static int begin(struct cr_conduct *c, struct cr_error *e)
     CR_TRY(cr_run_settle(r, e));
     CR_TRY(cr_run_begin(&r->state, &r->options, r->net, r->data, c->resumed_from, note, e));
     if (note[0] && r->events && r->events->warning) r->events->warning(r->events->user, note);
-    if (!r->options.no_checkpoint) {
-        CR_TRY(cr_run_folder(&r->options, c->resumed_from, r->folder, e));
-        snprintf(r->options.checkpoint, sizeof r->options.checkpoint, "%s", r->folder);
-    }
+    CR_TRY(cr_run_place(r, c->resumed_from, e));
     return cr_checkpoint_pack(r->net, &r->state, &c->state, &c->state_size, e);
 }
 
@@ -52,6 +50,7 @@ static void announce(const struct cr_conduct *c, int hosts)
 
 static void free_all(struct cr_conduct *c)
 {
+    if (c->run.lock >= 0) close(c->run.lock);
     cr_state_free(&c->run.state);
     free(c->state);
     free(c);
@@ -68,6 +67,7 @@ struct cr_conduct *cr_conduct_begin(const struct cr_train_options *options, cons
     }
     memset(c, 0, sizeof *c);
     c->run.options = *options;
+    c->run.lock = -1;
     c->run.net = net;
     c->run.data = data;
     c->run.events = events;
@@ -138,9 +138,12 @@ int cr_conduct_end(struct cr_conduct *c, int rc, struct cr_train_result *result,
     if (!c->ended) {
         snprintf(result->reason, sizeof result->reason, "%s", rc < 0 ? "error" : "");
         result->steps = r->state.step;
+        result->top1 = -1;
     }
     result->seconds = (double)(now.tv_sec - c->began.tv_sec) + 1e-9 * (double)(now.tv_nsec - c->began.tv_nsec);
-    snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint[0] ? r->checkpoint : c->resumed_from);
+    const int holds = r->state.step == result->steps; /* a file of other weights is not what has come of it */
+    snprintf(result->checkpoint, sizeof result->checkpoint, "%s",
+             !holds ? "" : r->checkpoint[0] ? r->checkpoint : c->resumed_from);
     if (rc == 0 && strcmp(result->reason, "interrupted") == 0)
         rc = cr_fail(e, CR_E_INTERRUPTED, "interrupted after step %llu", (unsigned long long)result->steps);
     free_all(c);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/file.h"
+#include "core/text_file.h"
 
 enum { PATH_BYTES = 1024, NAMES_BYTES = 1 << 16 };
 
@@ -43,6 +44,19 @@ static int open_file(struct cr_idx *x, const char *folder, const char *split, co
         }
     return cr_fail_at(e, CR_E_INPUT, folder, 0, 0, -1, "holds no %s (tried %s, and each with .gz); %s", what, tried,
                       advice);
+}
+
+int cr_data_present(const char *folder, char name[64])
+{
+    static const char *const splits[] = {"train", "t10k"}, *const endings[] = {"", ".gz"};
+    char path[PATH_BYTES];
+    struct stat st;
+    for (int k = 0; k < 8; k++)
+        for (const char *const *middle = k & 4 ? image_names : label_names; *middle; middle++) {
+            snprintf(name, 64, "%s%s%s", splits[k & 1], *middle, endings[k >> 1 & 1]);
+            if (path_in(path, folder, name, NULL) == 0 && stat(path, &st) == 0) return 1;
+        }
+    return 0;
 }
 
 /* Images as (count, channels, height, width) whatever the file's number of dimensions. */
@@ -92,17 +106,15 @@ static int read_class_names(struct cr_data *d, struct cr_error *e)
 {
     char path[PATH_BYTES];
     CR_TRY(path_in(path, d->path, "classes.txt", e));
-    FILE *f = fopen(path, "rb");
-    if (!f && errno == ENOENT) return 0;
-    if (!f) return cr_file_fail(e, CR_E_IO, path, "open this file", errno);
+    struct stat st;
+    if (stat(path, &st) < 0 && errno == ENOENT) return 0;
 
     char *names = malloc(NAMES_BYTES + 2);
-    const size_t length = names ? fread(names, 1, NAMES_BYTES + 1, f) : 0;
-    const int failed = ferror(f);
-    fclose(f);
     d->class_names = names;
     if (!names) return cr_fail_at(e, CR_E_NOMEM, path, 0, 0, -1, "no memory for the names");
-    if (failed) return cr_file_fail(e, CR_E_IO, path, "read this file", EIO);
+    const long read = cr_text_read(path, "the names of classes", names, NAMES_BYTES, e);
+    if (read < 0) return (int)read;
+    const size_t length = (size_t)read;
     if (length > NAMES_BYTES) return cr_fail_at(e, CR_E_INPUT, path, 0, 0, NAMES_BYTES, "more than 64 KiB of names");
     names[length] = '\n';
 

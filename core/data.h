@@ -43,6 +43,8 @@ struct cr_data {
  *   -CR_E_INPUT  missing folder or file, wrong magic, truncated file, count mismatch, label out of range
  *   -CR_E_NOMEM, -CR_E_IO */
 int cr_data_open(struct cr_data *d, const char *folder, struct cr_error *e);
+/* Does a folder hold a file that cr_data_open would look at? Then its name. */
+int cr_data_present(const char *folder, char name[64]);
 void cr_data_close(struct cr_data *d);
 
 /* Name of class k (k < d->classes). Owned by d. */

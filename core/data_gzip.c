@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,9 +17,9 @@
 
 extern char **environ; /* POSIX leaves its declaration to the program */
 
-static int damaged(const struct cr_gunzip *g, const char *reason, struct cr_error *e)
+static int damaged(const struct cr_gunzip *g, const char *reason, long long byte, struct cr_error *e)
 {
-    return cr_fail_at(e, CR_E_INPUT, g->path, 0, 0, -1,
+    return cr_fail_at(e, CR_E_INPUT, g->path, 0, 0, byte,
                       "cannot be unpacked (%s): the file is damaged or cut off, fetch it again", reason);
 }
 
@@ -49,7 +50,9 @@ static int zlib_read(struct cr_gunzip *g, uint8_t *to, size_t bytes, size_t *got
             int status;
             const char *reason = gzerror(f, &status);
             if (status == Z_ERRNO) return cr_file_fail(e, CR_E_IO, g->path, "read this file", errno);
-            if (status != Z_OK && status != Z_STREAM_END) return damaged(g, reason, e);
+            const char *const colon = strstr(reason, ": "); /* what stands before is the descriptor's number */
+            if (status != Z_OK && status != Z_STREAM_END)
+                return damaged(g, colon ? colon + 2 : reason, (long long)gzoffset(f), e);
             if (n == 0) break;
         }
     }
@@ -109,7 +112,7 @@ static int program_read(struct cr_gunzip *g, uint8_t *to, size_t bytes, size_t *
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return cr_file_fail(e, CR_E_IO, g->path, "read what gzip unpacks", errno);
         if (n == 0) {
-            if (g->child && program_status(g) == 1) return damaged(g, "gzip reports an error", e);
+            if (g->child && program_status(g) == 1) return damaged(g, "gzip reports an error", -1, e);
             break;
         }
         *got += (size_t)n;

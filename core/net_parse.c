@@ -6,7 +6,6 @@
  *     conv    6 5x5 stride=1 pad=0        layers, core/layer_*.c
  *     softmax                             last
  */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "core/layer.h"
 #include "core/net.h"
+#include "core/text_file.h"
 
 enum { MAX_TEXT = 64 * 1024, MAX_LAYERS = 256, MAX_WORDS = 16, MAX_DEFAULTS = 64, MAX_DIM = 65535 };
 static const size_t max_values = (size_t)1 << 28;
@@ -339,28 +339,14 @@ int cr_net_parse(struct cr_net *net, const char *name, const char *file, const c
 int cr_net_read(struct cr_net *net, const char *path, struct cr_error *e)
 {
     memset(net, 0, sizeof *net);
-    FILE *f = fopen(path, "rb");
-    if (!f) return cr_fail_at(e, CR_E_INPUT, path, 0, 0, -1, "cannot open the network: %s", strerror(errno));
-    char *text = malloc(MAX_TEXT + 2);
-    if (!text) {
-        fclose(f);
-        return cr_fail(e, CR_E_NOMEM, "out of memory for a network");
-    }
-    const size_t n = fread(text, 1, MAX_TEXT + 1, f);
-    const int bad = ferror(f), cause = errno;
-    fclose(f);
-    text[n] = 0;
+    char *const text = malloc(MAX_TEXT + 2);
+    if (!text) return cr_fail(e, CR_E_NOMEM, "out of memory for a network");
+    const long n = cr_text_read(path, "the network", text, MAX_TEXT, e);
 
-    const char *base = strrchr(path, '/');
+    const char *const slash = strrchr(path, '/'), *const base = slash ? slash + 1 : path;
     char name[sizeof net->name];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(base ? base + 1 : path, "."), base ? base + 1 : path);
-    int rc;
-    if (bad)
-        rc = cr_fail_at(e, CR_E_INPUT, path, 0, 0, -1, "cannot read the network: %s", strerror(cause));
-    else if (memchr(text, 0, n))
-        rc = cr_fail_at(e, CR_E_INPUT, path, 0, 0, (long long)strlen(text), "not a network text: a zero byte");
-    else
-        rc = cr_net_parse(net, name, path, text, e);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(base, "."), base);
+    const int rc = n < 0 ? (int)n : cr_net_parse(net, name, path, text, e);
     free(text);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* The options of a training run, by name: one table says type, place, range and whether an option decides the bits.
+/* The options of a training run, by name: one table says type, place, range and what an option is of.
  * The command line, .net defaults, recipes and checkpoints all go through it. */
 #include <limits.h>
 #include <math.h>
@@ -8,6 +8,9 @@
 #include "core/number.h"
 #include "core/trainer.h"
 
+/* What an option is of: a session, which another may do otherwise; a run, which goes on with it when it is resumed; or
+ * the bits of a run. */
+enum scope { SESSION, RUN, BITS };
 enum type { LONG, DOUBLE, FLAG, SEED, TEXT, SCHEDULE, NORMALIZE, EVERY };
 
 struct option {
@@ -15,41 +18,42 @@ struct option {
     enum type type;
     size_t at;
     double min, max;
-    int decides; /* the bits of the run */
+    enum scope scope;
     const char *expects;
 };
 
 #define AT(member) offsetof(struct cr_train_options, member)
 #define TEXT_SIZE(member) sizeof(((struct cr_train_options *)0)->member)
 #define OPTION_TABLE(X)                                                                                                \
-    X("batch-size", LONG, AT(batch), 1, 1e9, 1, "samples per step, 1 or more")                                        \
-    X("block", LONG, AT(block), 0, 65536, 1, "samples per block, or 0 for the rule")                                  \
-    X("learning-rate", DOUBLE, AT(lr), 0, 1e6, 1, "a number >= 0")                                                    \
-    X("momentum", DOUBLE, AT(momentum), 0, 1, 1, "a number within 0..1")                                              \
-    X("nesterov", FLAG, AT(nesterov), 0, 1, 1, "0 or 1")                                                              \
-    X("weight-decay", DOUBLE, AT(weight_decay), 0, 1e6, 1, "a number >= 0")                                           \
-    X("schedule", SCHEDULE, AT(schedule), 0, 0, 1, "constant, step or cosine")                                        \
-    X("step-epochs", DOUBLE, AT(step_epochs), 1e-6, 1e9, 1, "epochs between two steps, > 0")                          \
-    X("step-gamma", DOUBLE, AT(step_gamma), 0, 1, 1, "a factor within 0..1")                                          \
-    X("warmup", DOUBLE, AT(warmup), 0, 1e9, 1, "epochs, 0 or more")                                                   \
-    X("epochs", LONG, AT(epochs), 0, 1e9, 1, "0 or more")                                                             \
-    X("steps", LONG, AT(steps), 0, 1e15, 1, "steps, or 0 to go by epochs")                                            \
-    X("seed", SEED, AT(seed), 0, 0, 1, "a whole number 0..2^64-1")                                                    \
-    X("shuffle", FLAG, AT(shuffle), 0, 1, 1, "0 or 1")                                                                \
-    X("normalize", NORMALIZE, 0, 0, 0, 1, "std, unit, none or MEAN,STD (as in 0.1307,0.3081)")                        \
-    X("val-split", DOUBLE, AT(val_split), 0, 0.99, 1, "a share within 0..0.99")                                       \
-    X("validate-every", DOUBLE, AT(validate_every), 0, 1e9, 0, "epochs, or 0 for never")                              \
-    X("init", TEXT, AT(init), 0, TEXT_SIZE(init), 0, "a checkpoint")                                                  \
-    X("threads", LONG, AT(threads), 0, 4096, 0, "threads, or 0 for one per core")                                     \
-    X("threads-per-block", LONG, AT(threads_per_block), 0, 4096, 0, "threads, or 0 for as many as make it faster")    \
-    X("stop", TEXT, AT(stop), 0, TEXT_SIZE(stop), 0, "an expression")                                                 \
-    X("checkpoint", TEXT, AT(checkpoint), 0, TEXT_SIZE(checkpoint), 0, "a folder")                                    \
-    X("no-checkpoint", FLAG, AT(no_checkpoint), 0, 1, 0, "0 or 1")                                                    \
-    X("checkpoint-every", EVERY, 0, 0, 0, 0, "N steps, Ne epochs or Ns seconds, as in 500, 1e, 60s")                  \
-    X("keep", LONG, AT(keep), 0, 1e6, 0, "older checkpoints to keep, 0 or more")                                      \
-    X("resume", TEXT, AT(resume), 0, TEXT_SIZE(resume), 0, "a checkpoint or run folder")                              \
-    X("override", FLAG, AT(override), 0, 1, 0, "0 or 1")                                                              \
-    X("log-every", LONG, AT(log_every), 0, 1e9, 0, "steps, or 0 for none")
+    X("batch-size", LONG, AT(batch), 1, 1e9, BITS, "samples per step, a whole number 1..1000000000")                   \
+    X("block", LONG, AT(block), 0, 65536, BITS, "samples per block 1..65536, or 0 for the rule")                       \
+    X("learning-rate", DOUBLE, AT(lr), 0, 1e6, BITS, "a number 0..1000000")                                            \
+    X("momentum", DOUBLE, AT(momentum), 0, 1, BITS, "a number 0..1")                                                   \
+    X("nesterov", FLAG, AT(nesterov), 0, 1, BITS, "0 or 1")                                                            \
+    X("weight-decay", DOUBLE, AT(weight_decay), 0, 1e6, BITS, "a number 0..1000000")                                   \
+    X("schedule", SCHEDULE, AT(schedule), 0, 0, BITS, "constant, step or cosine")                                      \
+    X("step-epochs", DOUBLE, AT(step_epochs), 1e-6, 1e9, BITS, "epochs between two steps, a number > 0")               \
+    X("step-gamma", DOUBLE, AT(step_gamma), 0, 1, BITS, "a factor 0..1")                                               \
+    X("warmup", DOUBLE, AT(warmup), 0, 1e9, BITS, "epochs, a number >= 0")                                             \
+    X("epochs", LONG, AT(epochs), 0, 1e9, BITS, "a whole number 0..1000000000")                                        \
+    X("steps", LONG, AT(steps), 0, 1e15, BITS, "a whole number up to 1e15, or 0 to go by epochs")                      \
+    X("seed", SEED, AT(seed), 0, 0, BITS, "a whole number 0..2^64-1")                                                  \
+    X("shuffle", FLAG, AT(shuffle), 0, 1, BITS, "0 or 1")                                                              \
+    X("normalize", NORMALIZE, 0, 0, 0, BITS, "std, unit, none or MEAN,STD (as in 0.1307,0.3081)")                      \
+    X("val-split", DOUBLE, AT(val_split), 0, 0.99, BITS, "a share 0..0.99")                                            \
+    X("validate-every", DOUBLE, AT(validate_every), 0, 1e9, RUN, "epochs, or 0 for never")                             \
+    X("init", TEXT, AT(init), 0, TEXT_SIZE(init), SESSION, "a checkpoint")                                             \
+    X("threads", LONG, AT(threads), 0, 4096, SESSION, "threads 1..4096, or 0 for one per core")                        \
+    X("threads-per-block", LONG, AT(threads_per_block), 0, 4096, SESSION,                                              \
+      "threads 1..4096, or 0 for as many as make it faster")                                                           \
+    X("stop", TEXT, AT(stop), 0, TEXT_SIZE(stop), RUN, "an expression")                                                \
+    X("checkpoint", TEXT, AT(checkpoint), 0, TEXT_SIZE(checkpoint), SESSION, "a folder")                               \
+    X("no-checkpoint", FLAG, AT(no_checkpoint), 0, 1, SESSION, "0 or 1")                                               \
+    X("checkpoint-every", EVERY, 0, 0, 0, RUN, "N steps, Ne epochs or Ns seconds, as in 500, 1e, 60s")                 \
+    X("keep", LONG, AT(keep), 0, 1e6, RUN, "older checkpoints to keep, 0..1000000")                                    \
+    X("resume", TEXT, AT(resume), 0, TEXT_SIZE(resume), SESSION, "a checkpoint or run folder")                         \
+    X("override", FLAG, AT(override), 0, 1, SESSION, "0 or 1")                                                         \
+    X("log-every", LONG, AT(log_every), 0, 1e9, SESSION, "steps 1..1000000000, or 0 for none")
 
 #define NAME_OF(name, ...) name,
 #define ROW_OF(...) { __VA_ARGS__ },
@@ -219,7 +223,13 @@ const char *const *cr_train_option_names(void)
 int cr_train_option_decides(const char *name)
 {
     const struct option *p = find(name);
-    return p && p->decides;
+    return p && p->scope == BITS;
+}
+
+int cr_train_option_lasts(const char *name)
+{
+    const struct option *p = find(name);
+    return p && p->scope >= RUN;
 }
 
 int cr_train_apply_defaults(struct cr_train_options *o, const struct cr_net *net, struct cr_error *e)

@@ -67,20 +67,38 @@ static int begin_anew(struct cr_state *state, const struct cr_train_options *o, 
     return 0;
 }
 
-/* The first option that decides the bits and differs from the checkpoint's; NULL when all agree. The number of epochs
- * may change under a constant schedule, where it only says when to stop. */
-static const char *difference(const struct cr_train_options *now, const struct cr_train_options *then)
+/* Does an option that decides the bits differ from the checkpoint's? The number of epochs may change under a constant
+ * schedule, where it only says when to stop. */
+static int differs(const char *name, const struct cr_train_options *now, const struct cr_train_options *then,
+                   char is[512], char was[512])
 {
     const int free_end = now->schedule != CR_SCHEDULE_COSINE && then->schedule == now->schedule;
+    if (!cr_train_option_decides(name)) return 0;
+    if (free_end && (strcmp(name, "epochs") == 0 || strcmp(name, "steps") == 0)) return 0;
+    cr_train_option_get(now, name, is);
+    cr_train_option_get(then, name, was);
+    return strcmp(is, was) != 0;
+}
+
+/* An error, or with --override a note, if such options differ. */
+static int check_options(const struct cr_train_options *now, const struct cr_train_options *then, const char *file,
+                         char note[512], struct cr_error *e)
+{
+    char changes[300] = "", is[512], was[512];
     for (const char *const *name = cr_train_option_names(); *name; name++) {
-        char a[512], b[512];
-        if (!cr_train_option_decides(*name)) continue;
-        if (free_end && (strcmp(*name, "epochs") == 0 || strcmp(*name, "steps") == 0)) continue;
-        cr_train_option_get(now, *name, a);
-        cr_train_option_get(then, *name, b);
-        if (strcmp(a, b) != 0) return *name;
+        if (!differs(*name, now, then, is, was)) continue;
+        if (!now->override)
+            return cr_fail_at(e, CR_E_USAGE, file, 0, 0, -1, "ran with --%s %s, not %s; leave the option away, or go "
+                              "on all the same with --override", *name, was, is);
+        const size_t used = strlen(changes);
+        snprintf(changes + used, sizeof changes - used, "%s--%s %.60s instead of %.60s", used ? ", " : "", *name, is,
+                 was);
     }
-    return NULL;
+    const size_t used = strlen(note);
+    if (*changes)
+        snprintf(note + used, 512 - used, "%sresuming with %s: the result is not that of the run that never stopped",
+                 used ? "; " : "", changes);
+    return 0;
 }
 
 static int go_on(struct cr_state *state, const struct cr_train_options *o, const struct cr_net *net,
@@ -99,18 +117,7 @@ static int go_on(struct cr_state *state, const struct cr_train_options *o, const
     if (state->data_fingerprint != cr_data_fingerprint(data) && !o->override)
         return cr_fail_at(e, CR_E_INPUT, file, 0, 0, -1, "is a run on other data than %s; go on all the same with "
                           "--override", data->path);
-    const char *other = difference(o, &state->options);
-    if (other) {
-        char was[512], is[512];
-        cr_train_option_get(&state->options, other, was);
-        cr_train_option_get(o, other, is);
-        if (!o->override)
-            return cr_fail_at(e, CR_E_USAGE, file, 0, 0, -1, "ran with --%s %s, not %s; leave the option away, or go "
-                              "on all the same with --override", other, was, is);
-        const size_t used = strlen(note);
-        snprintf(note + used, 512 - used, "%sresuming with --%s %.100s instead of %.100s: the result is not that of "
-                 "the run that never stopped", used ? "; " : "", other, is, was);
-    }
+    CR_TRY(check_options(o, &state->options, file, note, e));
     if (!state->momentum && o->momentum > 0) {
         state->momentum = calloc(net->params, sizeof *state->momentum);
         if (!state->momentum) return cr_fail(e, CR_E_NOMEM, "out of memory for momentum");
@@ -123,6 +130,8 @@ int cr_run_begin(struct cr_state *state, const struct cr_train_options *o, const
 {
     int found = 0;
     from[0] = note[0] = 0;
+    if (o->resume[0] && o->init[0])
+        return cr_fail(e, CR_E_USAGE, "--init starts a run and --resume goes on with one; give one of them");
     if (o->resume[0]) {
         found = cr_checkpoint_find(o->resume, from, note, e);
         if (found < 0) return found;
@@ -143,18 +152,26 @@ int cr_run_begin(struct cr_state *state, const struct cr_train_options *o, const
     return 0;
 }
 
+/* The folder of a file. */
+static void folder_of(const char *file, char folder[640])
+{
+    snprintf(folder, 640, "%s", file);
+    char *slash = strrchr(folder, '/');
+    if (!slash)
+        snprintf(folder, 640, ".");
+    else
+        slash[slash == folder] = 0;
+}
+
 int cr_run_folder(const struct cr_train_options *o, const char *from, char folder[512], struct cr_error *e)
 {
-    char parent[640];
-    const char *wanted = o->checkpoint;
+    char own[640] = "";
     struct stat st;
-    if (!wanted[0] && from[0] && !o->override) { /* under --override the run leaves its line: a folder of its own */
-        snprintf(parent, sizeof parent, "%s", from);
-        char *slash = strrchr(parent, '/');
-        if (slash && slash != parent) *slash = 0;
-        wanted = slash ? parent : ".";
-    } else if (!wanted[0] && o->resume[0] && stat(o->resume, &st) == 0 && S_ISDIR(st.st_mode)) {
+    if (from[0]) folder_of(from, own);
+    const char *wanted = o->checkpoint;
+    if (!wanted[0] && from[0] && !o->override) /* under --override the run leaves its line: a folder of its own */
+        wanted = own;
+    else if (!wanted[0] && !from[0] && o->resume[0] && stat(o->resume, &st) == 0 && S_ISDIR(st.st_mode))
         wanted = o->resume; /* an empty run folder: the run anew goes there */
-    }
-    return cr_checkpoint_folder(wanted, o->resume[0] != 0, folder, e);
+    return cr_checkpoint_folder(wanted, own, folder, e);
 }

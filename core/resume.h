@@ -10,7 +10,8 @@
 int cr_run_begin(struct cr_state *state, const struct cr_train_options *o, const struct cr_net *net,
                  const struct cr_data *data, char from[640], char note[512], struct cr_error *e);
 
-/* The folder checkpoints go to: --checkpoint, else that of the run resumed, else a new one. */
+/* The folder checkpoints go to: --checkpoint, else that of the run resumed, else a new one. Those of another run may
+ * not be there: -CR_E_USAGE. */
 int cr_run_folder(const struct cr_train_options *o, const char *from, char folder[512], struct cr_error *e);
 
 #endif

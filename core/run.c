@@ -10,6 +10,7 @@
 #include "core/diagnose.h"
 #include "core/eval.h"
 #include "core/events.h"
+#include "core/resume.h"
 #include "simd/answer.h"
 
 static const double progress_seconds = 0.2;
@@ -362,6 +363,18 @@ static int snapshot(void *run, void **bytes, size_t *size, struct cr_error *e)
     return cr_checkpoint_pack(r->net, &r->state, bytes, size, e);
 }
 
+int cr_run_place(struct cr_run *r, const char *from, struct cr_error *e)
+{
+    r->lock = -1;
+    if (r->options.no_checkpoint) return 0;
+    CR_TRY(cr_run_folder(&r->options, from, r->folder, e));
+    snprintf(r->options.checkpoint, sizeof r->options.checkpoint, "%s", r->folder);
+    const int lock = cr_checkpoint_lock(r->folder, e);
+    if (lock < 0) return lock;
+    r->lock = lock;
+    return 0;
+}
+
 int cr_run_settle(struct cr_run *r, struct cr_error *e)
 {
     CR_TRY(cr_stop_parse(&r->stop, r->options.stop, e));
@@ -410,10 +423,11 @@ void cr_run_result(const struct cr_run *r, int rc, struct cr_train_result *resul
         .redone = r->state.redone,
         .seconds = now() - r->started,
         .images_per_s = r->trained > 0 ? (double)(r->state.samples - r->first_samples) / r->trained : 0,
-        .top1 = s->top1 < 0 ? 0 : s->top1,
+        .top1 = s->top1,
     };
     snprintf(result->reason, sizeof result->reason, "%s", why);
-    snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint);
+    if (s->saved_step == r->state.step) /* else it holds other weights */
+        snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint);
     cr_net_hash(r->net, r->state.params, result->weights_sha256);
     cr_state_hash(&r->state, r->net, result->state_sha256);
 }

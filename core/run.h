@@ -21,6 +21,7 @@ struct cr_run {
     struct cr_comm *comm;           /* the other ranks, or NULL */
     struct cr_state state;
     char folder[512];               /* where checkpoints go when alone; "" = nowhere */
+    int lock;                       /* of that folder, or -1 */
     int keeps;                      /* checkpoints are wanted */
 
     /* filled by cr_run_settle */
@@ -41,6 +42,8 @@ struct cr_run {
     unsigned wish;                  /* CR_ASK_... bits of this process not yet agreed on by all */
 };
 
+/* The folder for checkpoints, and nobody else in it, if they are wanted. The caller closes r->lock if it is not -1. */
+int cr_run_place(struct cr_run *r, const char *from, struct cr_error *e);
 /* Resolve the options (batch, block, threads) and plan. */
 int cr_run_settle(struct cr_run *r, struct cr_error *e);
 /* The state is there: allocate the workers. cr_run_close whatever the outcome. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/eval.h"
 #include "core/resume.h"
@@ -37,11 +38,8 @@ static int begin(struct cr_run *r, struct cr_error *e)
     CR_TRY(cr_run_settle(r, e));
     CR_TRY(cr_run_begin(&r->state, &r->options, r->net, r->data, r->checkpoint, note, e));
     if (note[0]) warn(r, note);
-    if (!r->options.no_checkpoint) {
-        CR_TRY(cr_run_folder(&r->options, r->checkpoint, r->folder, e));
-        snprintf(r->options.checkpoint, sizeof r->options.checkpoint, "%s", r->folder);
-        r->keeps = 1;
-    }
+    CR_TRY(cr_run_place(r, r->checkpoint, e));
+    r->keeps = !r->options.no_checkpoint;
     return cr_run_open(r, e);
 }
 
@@ -66,6 +64,7 @@ int cr_train(const struct cr_train_options *options, const struct cr_net *net, c
     memset(r, 0, sizeof *r);
     memset(result, 0, sizeof *result);
     r->options = *options;
+    r->lock = -1;
     r->net = net;
     r->data = data;
     r->events = events;
@@ -73,6 +72,7 @@ int cr_train(const struct cr_train_options *options, const struct cr_net *net, c
     const int rc = run(r, result, e);
     cr_fp_leave(mode);
     cr_run_close(r);
+    if (r->lock >= 0) close(r->lock);
     cr_state_free(&r->state);
     free(r);
     return rc;

@@ -64,9 +64,11 @@ int cr_train_option_set(struct cr_train_options *o, const char *name, const char
 /* The value as text that cr_train_option_set understands and that gives the same bits back. 0, or -1 for an unknown
  * name. */
 int cr_train_option_get(const struct cr_train_options *o, const char *name, char value[512]);
-/* All names, NULL-terminated; cr_train_option_decides tells whether the option changes the bits of a run. */
+/* All names, NULL-terminated; cr_train_option_decides tells whether the option changes the bits of a run,
+ * cr_train_option_lasts whether a run that is resumed goes on with it. */
 const char *const *cr_train_option_names(void);
 int cr_train_option_decides(const char *name);
+int cr_train_option_lasts(const char *name);
 /* Apply net->defaults. */
 int cr_train_apply_defaults(struct cr_train_options *o, const struct cr_net *net, struct cr_error *e);
 
@@ -148,9 +150,10 @@ struct cr_train_result {
     char reason[64];         /* "epochs", "steps", "stop", "interrupted", "diverged" */
     long epochs;
     uint64_t steps, redone;
-    double seconds, images_per_s, top1;
+    double seconds, images_per_s;
+    double top1;             /* of the last validation; -1 = there was none */
     char weights_sha256[65], state_sha256[65];
-    char checkpoint[640];    /* last file written, or "" */
+    char checkpoint[640];    /* the file that holds these weights, or "" */
 };
 
 /* Run. 0; or -CR_E_DIVERGED (names layer and sample), -CR_E_INTERRUPTED (poll said 2; *result is filled), -CR_E_IO

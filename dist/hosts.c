@@ -189,6 +189,7 @@ int cr_hosts_read_text(struct cr_hosts *h, const char *path, const char *text, s
 
 int cr_hosts_read(struct cr_hosts *h, const char *path, struct cr_error *e)
 {
+    static const char mark[] = "\xef\xbb\xbf"; /* that some editors put first */
     *h = (struct cr_hosts){ 0 };
     FILE *const f = fopen(path, "re");
     char *const text = f ? malloc(MAX_FILE + 1) : NULL;
@@ -201,6 +202,8 @@ int cr_hosts_read(struct cr_hosts *h, const char *path, struct cr_error *e)
     int rc = 0;
     if (ferror(f)) rc = cr_fail_at(e, CR_E_USAGE, path, 0, 0, -1, "cannot read the hosts file: %s", strerror(errno));
     else if (size > MAX_FILE) rc = cr_fail_at(e, CR_E_INPUT, path, 0, 0, -1, "more than 1 MiB: this is no hosts file");
+    else if (size >= sizeof mark - 1 && memcmp(text, mark, sizeof mark - 1) == 0)
+        rc = cr_hosts_read_text(h, path, text + sizeof mark - 1, size - (sizeof mark - 1), e);
     else rc = cr_hosts_read_text(h, path, text, size, e);
     fclose(f);
     free(text);

@@ -430,9 +430,9 @@ START_TEST(dated_folders)
 {
     char first[512], second[512], third[512];
     struct cr_error e;
-    ck_assert_msg(cr_checkpoint_folder("", 0, first, &e) == 0, "%s", e.text);
-    ck_assert_msg(cr_checkpoint_folder("", 0, second, &e) == 0, "%s", e.text);
-    ck_assert_msg(cr_checkpoint_folder("", 0, third, &e) == 0, "%s", e.text);
+    ck_assert_msg(cr_checkpoint_folder("", "", first, &e) == 0, "%s", e.text);
+    ck_assert_msg(cr_checkpoint_folder("", "", second, &e) == 0, "%s", e.text);
+    ck_assert_msg(cr_checkpoint_folder("", "", third, &e) == 0, "%s", e.text);
     ck_assert_str_ne(first, second);
     ck_assert_str_ne(first, third);
     ck_assert_str_ne(second, third);
@@ -447,17 +447,18 @@ START_TEST(wanted_folder)
 {
     char got[512], file[640];
     struct cr_error e;
-    ck_assert_msg(cr_checkpoint_folder("a/b/c/", 0, got, &e) == 0, "%s", e.text);
+    ck_assert_msg(cr_checkpoint_folder("a/b/c/", "", got, &e) == 0, "%s", e.text);
     ck_assert_str_eq(got, "a/b/c");
-    ck_assert_int_eq(cr_checkpoint_folder("a/b/c", 0, got, &e), 0); /* empty: still free */
+    ck_assert_int_eq(cr_checkpoint_folder("a/b/c", "", got, &e), 0); /* empty: still free */
     touch("a/b/c/notes.txt");
-    ck_assert_int_eq(cr_checkpoint_folder("a/b/c", 0, got, &e), 0);
+    ck_assert_int_eq(cr_checkpoint_folder("a/b/c", "", got, &e), 0);
     cr_checkpoint_name(got, 938, file);
     ck_assert_str_eq(file, "a/b/c/step-00000938.safetensors");
     save(file);
-    ck_assert_int_eq(cr_checkpoint_folder("a/b/c", 0, got, &e), -CR_E_USAGE);
+    ck_assert_int_eq(cr_checkpoint_folder("a/b/c", "", got, &e), -CR_E_USAGE);
     ck_assert_msg(strstr(e.text, "--resume a/b/c"), "%s", e.text);
-    ck_assert_int_eq(cr_checkpoint_folder("a/b/c", 1, got, &e), 0);
+    ck_assert_int_eq(cr_checkpoint_folder("a/b/c", "a/b/c/", got, &e), 0);
+    ck_assert_int_eq(cr_checkpoint_folder("a/b/c", "a/b", got, &e), -CR_E_USAGE); /* resumed from elsewhere */
     ck_assert_int_eq(files_in("a/b/c"), 2);
 }
 END_TEST
@@ -467,16 +468,16 @@ START_TEST(folder_that_cannot_be)
     char got[512];
     struct cr_error e;
     touch("file");
-    ck_assert_int_eq(cr_checkpoint_folder("file", 0, got, &e), -CR_E_IO);
-    ck_assert_int_eq(cr_checkpoint_folder("file/below", 0, got, &e), -CR_E_IO);
+    ck_assert_int_eq(cr_checkpoint_folder("file", "", got, &e), -CR_E_IO);
+    ck_assert_int_eq(cr_checkpoint_folder("file/below", "", got, &e), -CR_E_IO);
     ck_assert_msg(strstr(e.text, "file"), "%s", e.text);
     static char long_name[2000];
     memset(long_name, 'x', sizeof long_name - 1);
-    ck_assert_int_eq(cr_checkpoint_folder(long_name, 0, got, &e), -CR_E_IO);
+    ck_assert_int_eq(cr_checkpoint_folder(long_name, "", got, &e), -CR_E_IO);
     if (geteuid() == 0) return; /* to whom no folder is read-only */
     ck_assert_int_eq(mkdir("locked", 0555), 0);
-    ck_assert_int_eq(cr_checkpoint_folder("locked", 0, got, &e), -CR_E_IO);
-    ck_assert_int_eq(cr_checkpoint_folder("locked/below", 0, got, &e), -CR_E_IO);
+    ck_assert_int_eq(cr_checkpoint_folder("locked", "", got, &e), -CR_E_IO);
+    ck_assert_int_eq(cr_checkpoint_folder("locked/below", "", got, &e), -CR_E_IO);
 }
 END_TEST
 
@@ -488,7 +489,7 @@ START_TEST(folder_on_a_full_disk)
     signal(SIGXFSZ, SIG_IGN);
     const struct rlimit none = { 0, 0 };
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
-    ck_assert_int_eq(cr_checkpoint_folder("run", 0, got, &e), -CR_E_IO);
+    ck_assert_int_eq(cr_checkpoint_folder("run", "", got, &e), -CR_E_IO);
     ck_assert_int_eq(access("run", F_OK), -1);
 }
 END_TEST

@@ -90,7 +90,7 @@ printf 'seed 2\n' >half.recipe
 refuses "no network" 2 "recipe half.recipe has no net line" train --recipe half.recipe data
 refuses "no data" 2 "recipe batch.recipe has no data line" train --recipe batch.recipe
 printf 'net\0linear\n' >wrong.recipe
-refuses "a zero byte" 5 "wrong.recipe, byte 3: not a recipe" train --recipe wrong.recipe data
+refuses "a zero byte" 5 "wrong.recipe, byte 3: the recipe is no text" train --recipe wrong.recipe data
 refuses "a data set" 5 "data/train-images-idx3-ubyte: " train --recipe data/train-images-idx3-ubyte data
 refuses "a folder" 5 "data: cannot read the recipe" train --recipe data data
 refuses "no such file" 5 "nowhere.recipe: cannot open the recipe" train --recipe nowhere.recipe data
