@@ -25,7 +25,8 @@ int cr_bench_data(struct cr_data *d, uint8_t **bytes, const struct cr_net *net, 
                            .width = net->input.w,
                            .classes = net->classes };
     *bytes = malloc(count * plane + count + 16);
-    d->class_names = calloc((size_t)net->classes, 4);
+    enum { NAME = sizeof "65535" };
+    d->class_names = calloc((size_t)net->classes, NAME);
     if (!*bytes || !d->class_names) {
         cr_bench_data_free(d, *bytes);
         return cr_fail(e, CR_E_NOMEM, "out of memory for %zu images", count);
@@ -38,7 +39,7 @@ int cr_bench_data(struct cr_data *d, uint8_t **bytes, const struct cr_net *net, 
     }
     for (size_t i = 0; i < count; i++) label[i] = (uint8_t)(i % (size_t)net->classes);
     char *name = d->class_names;
-    for (int k = 0; k < net->classes; k++) name += snprintf(name, 4, "%d", k) + 1;
+    for (int k = 0; k < net->classes; k++) name += snprintf(name, NAME, "%d", k) + 1;
     d->train = d->test = (struct cr_split){ .images = *bytes, .labels = label, .count = count };
     cr_data_measure(d);
     return 0;

@@ -17,7 +17,8 @@
 enum {
     TOP = 3,        /* classes told of each image */
     FIRST = 10,     /* entries of an IDX file shown when no range is given */
-    AT_ONCE = 1024, /* images evaluated together */
+    AT_ONCE = 1024, /* images evaluated together, at most, */
+    AT_ONCE_BYTES = 1 << 26,
 };
 
 struct predict_args {
@@ -173,6 +174,9 @@ static int predict_entries(const struct oracle *o, const char *path, const struc
     const struct cr_shape s = o->net->input;
     const int channels = x->ndim == 4 ? (int)x->dims[1] : 1;
     const int height = (int)x->dims[x->ndim - 2], width = (int)x->dims[x->ndim - 1];
+    if (height < 1 || width < 1 || height > CR_MAX_SIDE || width > CR_MAX_SIDE)
+        return cr_fail_at(e, CR_E_INPUT, path, 0, 0, -1, "images of %zux%zu, but sides of 1 to %d are read",
+                          x->dims[x->ndim - 2], x->dims[x->ndim - 1], CR_MAX_SIDE);
     const int same = channels == s.c && height == s.h && width == s.w;
     const size_t size = (size_t)channels * (size_t)height * (size_t)width, fit = cr_shape_size(s);
     if (!same && channels != 1)
@@ -180,12 +184,14 @@ static int predict_entries(const struct oracle *o, const char *path, const struc
                           width, o->checkpoint, s.c, s.h, s.w);
     if (!same) CR_TRY(needs_grey(o, path, e));
 
-    uint8_t *const fitted = malloc(AT_ONCE * fit);
-    struct origin *const from = calloc(AT_ONCE, sizeof *from);
+    const size_t many = AT_ONCE_BYTES / fit, some = many < 1 ? 1 : many < AT_ONCE ? many : AT_ONCE;
+    const size_t at_once = last - first < some ? last - first + 1 : some;
+    uint8_t *const fitted = malloc(at_once * fit);
+    struct origin *const from = calloc(at_once, sizeof *from);
     int rc = fitted && from ? 0 : cr_fail(e, CR_E_NOMEM, "out of memory");
     for (size_t i = first; i <= last && rc == 0;) {
         size_t n = 0;
-        for (; n < AT_ONCE && i <= last; n++, i++) {
+        for (; n < at_once && i <= last; n++, i++) {
             from[n] = (struct origin){ .file = path, .index = (long long)i };
             if (same)
                 memcpy(fitted + n * fit, x->bytes + i * size, size);

@@ -31,7 +31,7 @@ static int rank(void *args, const struct cr_arguments *words, struct cr_error *e
     signal(SIGINT, SIG_IGN);  /* Ctrl-C is the launcher's */
     signal(SIGTERM, SIG_IGN); /* comes when the launcher dies; standard input says so too, and leaves time to save */
     CR_TRY(read_summons(&s, e));
-    return s.probe ? cr_probe_rank(&s, e) : cr_rank_run(&s, STDIN_FILENO, 10, e);
+    return s.probe ? cr_probe_rank(&s, e) : cr_rank_run(&s, STDIN_FILENO, 10, NULL, e);
 }
 
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)

@@ -244,6 +244,15 @@ static int follow(const struct cr_train_args *a, const struct cr_arguments *word
     return cr_follow(&a->world, &a->many, said.threads, folder, e);
 }
 
+static void warn_of_idle(const struct cr_train_args *a)
+{
+    char sentence[128];
+    const char *const idle = cr_many_given(&a->many);
+    if (!idle) return;
+    snprintf(sentence, sizeof sentence, "--%s is for many machines, and none is named (--hostfile FILE, -H a,b)", idle);
+    cr_people_events(0).warning(NULL, sentence);
+}
+
 static int run(const struct cr_command *self, int argc, char **argv, struct cr_error *e)
 {
     struct cr_train_args a = { 0 };
@@ -255,10 +264,7 @@ static int run(const struct cr_command *self, int argc, char **argv, struct cr_e
         cr_options_help(self, stdout);
     } else {
         if (rc == 0 && !cr_remote_given(&a.remote)) rc = cr_rendezvous_read(&a.world, e) < 0 ? -(int)e->code : 0;
-        const char *const idle = cr_many_given(&a.many);
-        if (rc == 0 && idle && !cr_remote_given(&a.remote) && a.world.size == 0)
-            rc = cr_fail(e, CR_E_USAGE, "--%s is for many machines, but none is named; as in --hostfile FILE or -H a,b",
-                         idle);
+        if (rc == 0 && !cr_remote_given(&a.remote) && a.world.size == 0) warn_of_idle(&a);
         if (rc == 0 && a.world.rank > 0 && !over_mpi(&a)) {
             rc = follow(&a, &words, e);
             free(words.word);

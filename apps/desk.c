@@ -138,6 +138,8 @@ int cr_desk_run(const struct cr_desk *d, struct cr_arbiter_options *o, void (*op
                                         .told = cr_conduct_told, .ask = cr_signals_ask };
         o->events = (struct cr_arbiter_events){ .user = &work, .joined = joined, .lost = lost, .says = says,
                                                 .measured = measured, .spent = spent, .warning = warning };
+        if (o->key.none)
+            warning(&work, "--no-auth: whoever reaches the ports of this run may take part in it");
         rc = arbitrate(o, opened, user, e);
         tell_achieved(&work);
     }

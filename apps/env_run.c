@@ -43,10 +43,17 @@ static void summon(struct cr_summons *s, const struct cr_rendezvous *r, const st
 {
     memset(s, 0, sizeof *s);
     s->rank = r->rank;
-    s->incarnation = 1;
+    s->incarnation = (uint32_t)time(NULL); /* started again by hand or by a scheduler, it is another */
     s->slots = (int)threads;
     s->secure = many->secure;
     memcpy(s->job, r->job, sizeof s->job);
+}
+
+/* They are sent to all ranks; rank 0 ends the run in order, and everybody with it. */
+static void leave_signals_to_rank_0(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
 }
 
 int cr_follow(const struct cr_rendezvous *r, const struct cr_many *many, long threads, const char *data,
@@ -58,13 +65,11 @@ int cr_follow(const struct cr_rendezvous *r, const struct cr_many *many, long th
     CR_TRY(cr_many_options(many, &shared, e));
     const double seconds = patience(shared.host_timeout);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN);  /* sent to all ranks; rank 0 ends the run in order, and everybody with it */
-    signal(SIGTERM, SIG_IGN);
     summon(&s, r, many, threads);
     s.key = shared.key;
     CR_TRY(find_master(r, seconds, s.arbiter, &s.count, e));
     if (data) snprintf(s.data, sizeof s.data, "%s", data);
-    const int rc = cr_rank_run(&s, -1, seconds, e);
+    const int rc = cr_rank_run(&s, -1, seconds, leave_signals_to_rank_0, e);
     if (rc != -CR_E_INTERRUPTED) return rc;
     /* Rank 0 tells of it, and leaves first: an mpirun that ends a run kills all others as soon as one has gone. */
     nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
@@ -114,7 +119,7 @@ static int take_part(struct lead *l, struct cr_summons *s, struct cr_error *e)
     if (!l->open) return -(int)CR_E_IO; /* the arbiter says why */
     s->count = cr_address_own(s->arbiter, l->port);
     snprintf(s->data, sizeof s->data, "%s", l->desk.data->path);
-    return cr_rank_run(s, -1, l->options.start_seconds, e);
+    return cr_rank_run(s, -1, l->options.start_seconds, NULL, e);
 }
 
 int cr_lead(const struct cr_rendezvous *r, const struct cr_many *many, const struct cr_train_options *o,

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "apps/commands.h"
 #include "apps/nearest.h"
@@ -172,6 +173,11 @@ int main(int argc, char **argv)
     }
     cr_program = argv[0];
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
+    struct rlimit files;      /* three descriptors a host */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     struct cr_error e = { 0 };
     int rc = run(argc - 1, argv + 1, &e);
     if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0)

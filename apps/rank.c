@@ -69,6 +69,7 @@ static int find_data(struct cr_data *d, const struct cr_summons *s, const struct
 
 struct orphan {
     int rank;
+    const uint8_t *job; /* so that runs do not share a folder */
 };
 
 static void save_orphan(void *user, const void *state, size_t size, const struct cr_error *why, int hurry)
@@ -77,8 +78,8 @@ static void save_orphan(void *user, const void *state, size_t size, const struct
     struct cr_net net;
     struct cr_state s;
     struct cr_error e;
-    char name[32], folder[512], file[640];
-    snprintf(name, sizeof name, "orphan-%d", o->rank);
+    char name[48], folder[512], file[640];
+    snprintf(name, sizeof name, "orphan-%d-%02x%02x%02x%02x", o->rank, o->job[0], o->job[1], o->job[2], o->job[3]);
     cr_cache_folder(name, folder);
     int rc = state ? cr_file_mkdirs(folder, &e) : cr_fail(&e, CR_E_PEER, "it had none yet");
     if (rc == 0) rc = cr_checkpoint_unpack(state, size, &net, &s, &e);
@@ -90,10 +91,10 @@ static void save_orphan(void *user, const void *state, size_t size, const struct
         cr_net_free(&net);
     }
     if (rc == 0)
-        fprintf(stderr, "%s: %s; rank %d saved its state: go on with --resume %s\n", cr_program, why->text, o->rank,
+        fprintf(stderr, "corering: %s; rank %d saved its state: go on with --resume %s\n", why->text, o->rank,
                 file);
     else
-        fprintf(stderr, "%s: %s; rank %d could not save its state: %s\n", cr_program, why->text, o->rank, e.text);
+        fprintf(stderr, "corering: %s; rank %d could not save its state: %s\n", why->text, o->rank, e.text);
     if (hurry) _exit(3);
 }
 
@@ -114,9 +115,9 @@ static int take_part(struct cr_member *m, const struct cr_summons *s, const stru
     return rc;
 }
 
-int cr_rank_run(const struct cr_summons *s, int lifeline, double patience, struct cr_error *e)
+int cr_rank_run(const struct cr_summons *s, int lifeline, double patience, void (*arrived)(void), struct cr_error *e)
 {
-    struct orphan orphan = { s->rank };
+    struct orphan orphan = { s->rank, s->job };
     struct cr_cpus cpus;
     const void *bytes;
     size_t size;
@@ -132,6 +133,7 @@ int cr_rank_run(const struct cr_summons *s, int lifeline, double patience, struc
     o.common.secure = s->secure;
     struct cr_member *m = cr_member_open(&o, &bytes, &size, e);
     if (!m) return -(int)e->code;
+    if (arrived) arrived();
     int rc = cr_brief_get(&brief, bytes, size, e);
     if (rc == 0) rc = take_part(m, s, &brief, e);
     return cr_member_close(m, rc, e);

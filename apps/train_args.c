@@ -246,5 +246,7 @@ int cr_train_args_settle(const struct cr_train_args *a, const struct cr_recipe *
     CR_TRY(cr_train_apply_defaults(o, net, e));
     CR_TRY(cr_recipe_apply(recipe, o, e));
     if (*said.resume) CR_TRY(apply_checkpoint(o, said.resume, e));
+    /* Whoever says --epochs means the end, whatever --steps of a recipe or of the run resumed said. */
+    if (cr_train_args_given(a, "epochs")) CR_TRY(cr_train_option_set(o, "steps", "0", e));
     return cr_train_args_apply(a, o, e);
 }

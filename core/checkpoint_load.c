@@ -9,6 +9,7 @@
 #include "core/checkpoint_form.h"
 #include "core/number.h"
 #include "core/safetensors.h"
+#include "core/scale.h"
 
 /* A metadata value that must be there, or NULL and *e. */
 static const char *value_of(const struct cr_safetensors *f, const char *key, struct cr_error *e)
@@ -117,11 +118,20 @@ static int load_scales(const struct cr_safetensors *f, const struct cr_net *net,
     char text[32];
     int64_t x;
     for (int i = 0; i < net->tensors; i++) {
-        if (next_item(&list, text) < 0 || cr_parse_i64(text, &x) < 0 || x < INT32_MIN || x > INT32_MAX)
+        if (next_item(&list, text) < 0 || cr_parse_i64(text, &x) < 0 || x < CR_SCALE_UNSET ||
+            x > CR_SCALE_MOST)
             return wrong_value(f, "scales", e);
         scale[i] = (int32_t)x;
     }
     return *list ? wrong_value(f, "scales", e) : 0;
+}
+
+/* Without control characters, for it goes to terminals. */
+static int is_plain(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f) return 0;
+    return 1;
 }
 
 static int load_class_names(const struct cr_safetensors *f, struct cr_state *s, struct cr_error *e)
@@ -133,7 +143,9 @@ static int load_class_names(const struct cr_safetensors *f, struct cr_state *s, 
     if (!s->class_names) return cr_fail(e, CR_E_NOMEM, "%s: no memory for its class names", f->path);
     s->classes = 1;
     for (size_t i = 0; i <= length; i++) {
-        s->class_names[i] = lines[i] == '\n' ? 0 : lines[i];
+        const char c[] = { lines[i] == '\n' ? 0 : lines[i], 0 };
+        if (!is_plain(c)) return wrong_value(f, "class_names", e);
+        s->class_names[i] = *c;
         if (lines[i] == '\n' && ++s->classes > CR_MAX_CLASSES) return wrong_value(f, "class_names", e);
     }
     return 0;
@@ -168,6 +180,7 @@ static int load_net(const struct cr_safetensors *f, struct cr_net *net, struct c
 {
     const char *name = value_of(f, "net_name", e), *text = name ? value_of(f, "net", e) : NULL;
     if (!text) return -CR_E_INPUT;
+    if (!is_plain(name)) return wrong_value(f, "net_name", e);
     struct cr_error inner;
     const int rc = cr_net_parse(net, name, "network", text, &inner);
     return rc < 0 ? cr_fail_at(e, inner.code, f->path, 0, 0, -1, "the network inside: %s", inner.text) : 0;

@@ -72,7 +72,10 @@ struct cr_conduct *cr_conduct_begin(const struct cr_train_options *options, cons
     c->run.data = data;
     c->run.events = events;
     clock_gettime(CLOCK_MONOTONIC, &c->began);
-    if (begin(c, e) < 0) {
+    const unsigned long mode = cr_fp_enter();
+    const int rc = begin(c, e);
+    cr_fp_leave(mode);
+    if (rc < 0) {
         free_all(c);
         return NULL;
     }

@@ -118,7 +118,10 @@ void cr_file_discard(struct cr_file *f)
 static int make_one(const char *folder, struct cr_error *e)
 {
     struct stat st;
-    if (mkdir(folder, 0777) == 0) return 0;
+    if (mkdir(folder, 0777) == 0) {
+        sync_folder_of(folder); /* at best: what is put into it is brought to disk where it matters */
+        return 0;
+    }
     const int cause = errno;
     if (stat(folder, &st) == 0 && S_ISDIR(st.st_mode)) return 0;
     return cr_file_fail(e, CR_E_IO, folder, "make this folder", cause);

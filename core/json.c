@@ -9,9 +9,7 @@
 
 #include "core/number.h"
 
-/* Bytes of the UTF-8 character at p, or 0 if there is none (RFC 3629: no overlong forms, no surrogates, nothing above
- * U+10FFFF). */
-static size_t utf8_length(const char *p, size_t left)
+size_t cr_utf8_length(const char *p, size_t left)
 {
     const unsigned char *u = (const unsigned char *)p;
     if (!left) return 0;
@@ -160,7 +158,7 @@ const char *cr_json_string(struct cr_json *j)
     if (take(j, '"', "a string is expected") < 0) return "";
     char *const start = j->text + j->at, *out = start;
     while (peek(j) != '"') {
-        const size_t n = utf8_length(j->text + j->at, j->length - j->at);
+        const size_t n = cr_utf8_length(j->text + j->at, j->length - j->at);
         if (n == 1 && peek(j) == '\\') {
             j->at++;
             if (read_escape(j, &out) < 0) return "";
@@ -298,7 +296,7 @@ static void put_escaped(struct cr_json_writer *w, const char *s)
         const unsigned char c = (unsigned char)*s;
         static const char named[] = "\"\\\b\f\n\r\t", name[] = "\"\\bfnrt";
         const char *known = strchr(named, c);
-        n = utf8_length(s, left);
+        n = cr_utf8_length(s, left);
         if (known) {
             put(w, "\\", 1);
             put(w, name + (known - named), 1);

@@ -31,6 +31,10 @@ struct cr_json {
     int first;                       /* no element of the innermost level has been read yet */
 };
 
+/* Bytes of the UTF-8 character at p, of which `left` are there; 0 if there is none (RFC 3629: no overlong forms, no
+ * surrogates, nothing above U+10FFFF). */
+size_t cr_utf8_length(const char *p, size_t left);
+
 void cr_json_open(struct cr_json *j, char *text, size_t length);
 /* Nothing but blanks may follow the value that was read. 0, or -1: see j->problem. */
 int cr_json_close(struct cr_json *j);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/layer.h"
 #include "core/net.h"
 #include "core/text_file.h"
@@ -302,13 +303,12 @@ static int parse(struct cr_net *net, const char *file, const char *text, struct 
  * JSON, which could not give such a byte back. */
 static const char *not_text(const char *text)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        const int more = *p < 0x80 ? 0 : *p < 0xc2 ? -1 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : *p < 0xf5 ? 3 : -1;
-        const int control = *p < ' ' ? !strchr("\n\t\r", *p) : *p == 0x7f;
-        if (control || more < 0) return (const char *)p;
-        for (int i = 1; i <= more; i++)
-            if ((p[i] & 0xc0) != 0x80) return (const char *)p;
-        p += 1 + more;
+    const char *const end = text + strlen(text);
+    for (const char *p = text; p < end;) {
+        const size_t n = cr_utf8_length(p, (size_t)(end - p));
+        const unsigned char c = (unsigned char)*p;
+        if (n == 0 || (c < ' ' ? !strchr("\n\t\r", c) : c == 0x7f)) return p;
+        p += n;
     }
     return NULL;
 }

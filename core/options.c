@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/number.h"
+#include "core/team.h"
 #include "core/trainer.h"
 
 /* What an option is of: a session, which another may do otherwise; a run, which goes on with it when it is resumed; or
@@ -25,7 +26,7 @@ struct option {
 #define AT(member) offsetof(struct cr_train_options, member)
 #define TEXT_SIZE(member) sizeof(((struct cr_train_options *)0)->member)
 #define OPTION_TABLE(X)                                                                                                \
-    X("batch-size", LONG, AT(batch), 1, 1e9, BITS, "samples per step, a whole number 1..1000000000")                   \
+    X("batch-size", LONG, AT(batch), 1, 1 << 24, BITS, "samples per step, a whole number 1..16777216")                 \
     X("block", LONG, AT(block), 0, 65536, BITS, "samples per block 1..65536, or 0 for the rule")                       \
     X("learning-rate", DOUBLE, AT(lr), 0, 1e6, BITS, "a number 0..1000000")                                            \
     X("momentum", DOUBLE, AT(momentum), 0, 1, BITS, "a number 0..1")                                                   \
@@ -43,8 +44,8 @@ struct option {
     X("val-split", DOUBLE, AT(val_split), 0, 0.99, BITS, "a share 0..0.99")                                            \
     X("validate-every", DOUBLE, AT(validate_every), 0, 1e9, RUN, "epochs, or 0 for never")                             \
     X("init", TEXT, AT(init), 0, TEXT_SIZE(init), SESSION, "a checkpoint")                                             \
-    X("threads", LONG, AT(threads), 0, 4096, SESSION, "threads 1..4096, or 0 for one per core")                        \
-    X("threads-per-block", LONG, AT(threads_per_block), 0, 4096, SESSION,                                              \
+    X("threads", LONG, AT(threads), 0, CR_MAX_THREADS, SESSION, "threads 1..4096, or 0 for one per core")              \
+    X("threads-per-block", LONG, AT(threads_per_block), 0, CR_MAX_THREADS, SESSION,                                    \
       "threads 1..4096, or 0 for as many as make it faster")                                                           \
     X("stop", TEXT, AT(stop), 0, TEXT_SIZE(stop), RUN, "an expression")                                                \
     X("checkpoint", TEXT, AT(checkpoint), 0, TEXT_SIZE(checkpoint), SESSION, "a folder")                               \
@@ -120,7 +121,8 @@ static int set_normalize(struct cr_train_options *o, const char *value)
     if (!comma || (size_t)(comma - value) >= sizeof mean) return -1;
     memcpy(mean, value, (size_t)(comma - value));
     mean[comma - value] = 0;
-    if (cr_parse_double(mean, &m) < 0 || cr_parse_double(comma + 1, &s) < 0 || !(s > 0)) return -1;
+    if (cr_parse_double(mean, &m) < 0 || cr_parse_double(comma + 1, &s) < 0) return -1;
+    if (!(fabs(m) <= 1e6 && s >= 1e-6 && s <= 1e6)) return -1;
     o->normalize = CR_NORMALIZE_GIVEN;
     o->norm_mean = m;
     o->norm_std = s;
@@ -208,8 +210,10 @@ int cr_train_option_get(const struct cr_train_options *o, const char *name, char
         break;
     case EVERY:
         cr_format_double(o->checkpoint_every, number);
-        snprintf(value, 512, "%s%s", number,
-                 o->checkpoint_unit == 'e' ? "e" : o->checkpoint_unit == 't' ? "s" : "");
+        if (o->checkpoint_unit == 's')
+            snprintf(value, 512, "%.0f", o->checkpoint_every);
+        else
+            snprintf(value, 512, "%s%s", number, o->checkpoint_unit == 'e' ? "e" : "s");
         break;
     }
     return 0;

@@ -71,19 +71,19 @@ int cr_part_run(const void *state, size_t size, long threads, const struct cr_da
     if (!r) return cr_fail(e, CR_E_NOMEM, "out of memory for a run");
     memset(r, 0, sizeof *r);
     memset(result, 0, sizeof *result);
+    const unsigned long mode = cr_fp_enter();
     int rc = cr_checkpoint_unpack(state, size, &net, &r->state, e);
     if (rc == 0) {
         r->net = &net;
         r->data = data;
         r->events = events;
         r->comm = comm;
-        const unsigned long mode = cr_fp_enter();
         rc = run(r, threads, result, e);
-        cr_fp_leave(mode);
         cr_run_close(r);
         cr_state_free(&r->state);
         cr_net_free(&net);
     }
+    cr_fp_leave(mode);
     free(r);
     return rc;
 }

@@ -118,6 +118,11 @@ static int go_on(struct cr_state *state, const struct cr_train_options *o, const
         return cr_fail_at(e, CR_E_INPUT, file, 0, 0, -1, "is a run on other data than %s; go on all the same with "
                           "--override", data->path);
     CR_TRY(check_options(o, &state->options, file, note, e));
+    /* Under --override it is from now on a run with these settings, on this data. */
+    state->data_fingerprint = cr_data_fingerprint(data);
+    char is[512], was[512];
+    if (differs("normalize", o, &state->options, is, was))
+        cr_normalization_of(&state->normalization, o->normalize, data, data->train.count, o->norm_mean, o->norm_std);
     if (!state->momentum && o->momentum > 0) {
         state->momentum = calloc(net->params, sizeof *state->momentum);
         if (!state->momentum) return cr_fail(e, CR_E_NOMEM, "out of memory for momentum");
@@ -144,10 +149,12 @@ int cr_run_begin(struct cr_state *state, const struct cr_train_options *o, const
     const struct cr_session before = state->session;
     state->options = *o;
     state->session = cr_session_begin(state->step, found);
-    if (found && before.validated_step == state->step) { /* or a run that has nothing left to do would end without */
+    if (found) { /* what --stop may ask for is the run's; its clock and its bookkeeping are the session's */
         state->session.top1 = before.top1;
         state->session.top5 = before.top5;
         state->session.val_loss = before.val_loss;
+        state->session.train_loss = before.train_loss;
+        state->session.epoch = before.epoch;
     }
     return 0;
 }

@@ -41,6 +41,7 @@ static void tell(struct cr_run *r, const struct cr_event *event)
 static uint64_t next_multiple(uint64_t step, double every)
 {
     if (!(every > 0)) return UINT64_MAX;
+    if (every < 1) every = 1;
     uint64_t k = (uint64_t)((double)step / every), at;
     do {
         const double exact = (double)++k * every;
@@ -341,6 +342,7 @@ int cr_run_go(struct cr_run *r, struct cr_error *e)
         else
             CR_TRY(train_steps(r, e));
     }
+    CR_TRY(check_weights(r, e));
     if (r->state.session.ending == CR_ENDING_INTERRUPTED)
         return cr_fail(e, CR_E_INTERRUPTED, "interrupted after step %llu", (unsigned long long)r->state.step);
     return 0;

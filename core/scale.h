@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-/* E of a tensor that has seen nothing yet: the first step measures and is redone. */
-enum { CR_SCALE_UNSET = -400 * 64, CR_SCALE_HEADROOM = 4 };
+/* E of a tensor that has seen nothing yet: the first step measures and is redone. The greatest there can be. */
+enum { CR_SCALE_UNSET = -400 * 64, CR_SCALE_MOST = 128 * 64, CR_SCALE_HEADROOM = 4 };
 
 /* G = ceil(log2(blocks)), blocks of a full batch. */
 int cr_scale_guard(long blocks);

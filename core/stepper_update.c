@@ -81,7 +81,7 @@ void cr_stepper_keep_books(struct cr_stepper *s, const struct cr_round *r, enum 
     }
     state->step++;
     state->samples += (uint64_t)r->step.count;
-    state->loss_sum += s->loss_sum;
+    state->loss_sum = (int64_t)((uint64_t)state->loss_sum + (uint64_t)s->loss_sum); /* a forged one may wrap */
     state->loss_count += (uint64_t)r->step.count;
     s->step_loss = (double)s->loss_sum * 0x1p-24 / (double)r->step.count;
     s->step_rate = r->rate;

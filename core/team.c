@@ -96,11 +96,13 @@ static int cgroup_limit(void)
     return least == 0 ? 0 : least < 1 ? 1 : (int)(least + 0.5);
 }
 
+static int most_threads(int n) { return n < CR_MAX_THREADS ? n : CR_MAX_THREADS; }
+
 int cr_threads_default(void)
 {
     struct cr_cpus cpus;
     const int asked = positive(getenv("OMP_NUM_THREADS"));
-    if (asked) return asked;
+    if (asked) return most_threads(asked);
     cr_cpus_allowed(&cpus);
     int n = cpus.cores;
     const int limit = cgroup_limit();
@@ -108,7 +110,7 @@ int cr_threads_default(void)
     int share = positive(getenv("LOCAL_WORLD_SIZE"));
     if (!share) share = positive(getenv("SLURM_NTASKS_PER_NODE"));
     if (share) n /= share;
-    return n > 0 ? n : 1;
+    return n > 0 ? most_threads(n) : 1;
 }
 
 struct cr_pin cr_pin(const struct cr_cpus *c, int t, int threads)

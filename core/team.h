@@ -2,8 +2,10 @@
 #ifndef CR_CORE_TEAM_H
 #define CR_CORE_TEAM_H
 
+enum { CR_MAX_THREADS = 4096 };
+
 /* Threads to use when nobody says: OMP_NUM_THREADS, else physical cores within affinity and cgroup limits (v1 and v2),
- * divided by LOCAL_WORLD_SIZE or SLURM_NTASKS_PER_NODE. At least 1. */
+ * divided by LOCAL_WORLD_SIZE or SLURM_NTASKS_PER_NODE. 1 to CR_MAX_THREADS. */
 int cr_threads_default(void);
 
 /* Processors this process may use: one of each core first, then the cores' other threads. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "simd/sha256.h"
@@ -273,4 +274,14 @@ void cr_candidates_prune(struct cr_candidates *all, int hosts)
                 c->list[left++] = c->list[i];
         c->count = left;
     }
+}
+
+int cr_address_of_socket(int fd, struct cr_address *own)
+{
+    struct sockaddr_storage s;
+    socklen_t n = sizeof s;
+    if (getsockname(fd, (struct sockaddr *)&s, &n) < 0) return -1;
+    const int rc = cr_address_from(own, (const struct sockaddr *)&s);
+    own->port = 0;
+    return rc < 0 ? -1 : 0;
 }

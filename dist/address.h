@@ -33,6 +33,12 @@ int cr_address_from(struct cr_address *a, const struct sockaddr *s);
  * kind, loopback last), each with `port`. At most CR_MAX_ADDRESSES; returns how many. */
 int cr_address_own(struct cr_address *list, uint16_t port);
 
+/* This host's end of a connected socket, without its port. 0, or -1. */
+int cr_address_of_socket(int fd, struct cr_address *own);
+/* This host's address on the way to another, which is not asked. -1 if its name is not known here, or no way leads to
+ * it. Asks the system's resolver. */
+int cr_address_towards(const char *host, struct cr_address *own);
+
 /* Where one rank may be reached. */
 struct cr_candidates {
     char machine[40];       /* of boot id and network namespace: equal only for processes that share loopback;

@@ -27,19 +27,24 @@ static void tell_missing(const struct cr_arbiter *a)
 
 static void begin_if_ready(struct cr_arbiter *a, int64_t now)
 {
-    int here = 0, coming = 0;
-    if (a->begun) return;
+    int here = 0, coming = 0, loading = 0;
+    if (a->begun || a->over) return;
     for (int i = 0; i < a->options.ranks; i++) {
         here += a->rank[i].able;
+        loading += !a->rank[i].able && a->rank[i].frames;
         coming += !a->rank[i].able && (!a->crew || cr_crew_runs(a->crew, i) || a->rank[i].frames);
     }
     const int late = now - a->began > (int64_t)(a->options.start_seconds * 1e9);
+    const int too_few = here < a->options.ranks && here < a->options.least;
     if (coming && !late) return;
-    if (here < a->options.ranks && here < a->options.least) {
+    if (too_few && loading) return; /* they are there; it may be much data that they lack */
+    if (too_few) {
+        char within[32] = "";
+        if (late) snprintf(within, sizeof within, " within %g s", a->options.start_seconds);
         if (!a->error.code)
-            cr_fail(&a->error, CR_E_PEER, "only %d of %d hosts have come within %g s; --min-hosts N goes on with fewer",
-                    here, a->options.ranks, a->options.start_seconds);
-        cr_arbiter_end(a, -CR_E_PEER);
+            cr_fail(&a->error, CR_E_PEER, "only %d of %d hosts have come%s%s", here, a->options.ranks, within,
+                    here ? "; --min-hosts N goes on with fewer" : "");
+        cr_arbiter_end(a, -(int)a->error.code);
         return;
     }
     a->begun = 1;
@@ -59,10 +64,35 @@ static void excuse(struct cr_arbiter *a, int64_t now)
     a->looked = now;
 }
 
+/* For how long a rank may be silent. If all are, at once, it is this host that is cut off: they have patience with it,
+ * and it has with them. */
+static int64_t patience(const struct cr_arbiter *a, int64_t now)
+{
+    const int64_t most = cr_part_of(a->options.host_timeout, CR_SILENCE_OF_RANK);
+    const int64_t of_ranks = CR_SILENCE_OF_ARBITER * CR_SECOND;
+    int connected = 0, silent = 0;
+    for (int i = 0; i < a->options.ranks; i++) {
+        connected += a->rank[i].frames != NULL;
+        silent += a->rank[i].frames && now - a->rank[i].heard >= most;
+    }
+    return connected > 1 && silent == connected && of_ranks > most ? of_ranks : most;
+}
+
+/* Whoever wants the run to end before it has begun does not want to wait for hosts. */
+static void heed(struct cr_arbiter *a, unsigned ask)
+{
+    if (ask & CR_ASK_END && !a->begun && !a->over) {
+        cr_fail(&a->error, CR_E_INTERRUPTED, "interrupted before the first step");
+        cr_arbiter_end(a, -CR_E_INTERRUPTED);
+    } else if (ask) {
+        cr_arbiter_say_to_all(a, CR_WORD_ASK, 0, ask, NULL, 0);
+    }
+}
+
 static void look_at_clock(struct cr_arbiter *a, int64_t now)
 {
     excuse(a, now);
-    const int64_t most = cr_part_of(a->options.host_timeout, CR_SILENCE_OF_RANK);
+    const int64_t most = patience(a, now);
     char reason[96];
     for (int i = 0; i < a->options.ranks; i++) {
         const int64_t silence = now - a->rank[i].heard;
@@ -76,10 +106,7 @@ static void look_at_clock(struct cr_arbiter *a, int64_t now)
     }
     begin_if_ready(a, now);
     cr_arbiter_do_acts(a);
-    if (a->options.keeper.ask) {
-        const unsigned ask = a->options.keeper.ask(a->options.keeper.user);
-        if (ask) cr_arbiter_say_to_all(a, CR_WORD_ASK, 0, ask, NULL, 0);
-    }
+    if (a->options.keeper.ask) heed(a, a->options.keeper.ask(a->options.keeper.user));
     if (now < a->ping_at) return;
     cr_arbiter_say_to_all(a, CR_WORD_PING, 0, 0, NULL, 0);
     a->ping_at = now + CR_PING_MS * (CR_SECOND / 1000);
@@ -166,6 +193,11 @@ static int open_crew(struct cr_arbiter *a, struct cr_error *e)
     o.summons.key = a->options.key;
     o.summons.secure = a->options.common.secure;
     o.summons.count = cr_address_own(o.summons.arbiter, cr_door_port(a->door));
+    if (a->options.only) {
+        o.summons.arbiter[0] = *a->options.only;
+        o.summons.arbiter[0].port = cr_door_port(a->door);
+        o.summons.count = 1;
+    }
     if (a->options.data) snprintf(o.summons.data, sizeof o.summons.data, "%s", a->options.data);
     a->crew = cr_crew_new(&o);
     return a->crew ? 0 : cr_fail(e, CR_E_NOMEM, "out of memory for %d ranks", a->options.ranks);

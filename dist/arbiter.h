@@ -42,7 +42,7 @@ struct cr_arbiter_options {
     double start_seconds;          /* how long to wait for all at the start [30] */
     struct cr_agreement common;    /* job is drawn by cr_arbiter_open */
     struct cr_key key;
-    const struct cr_address *only; /* --no-auth: the one route to listen on; or NULL */
+    const struct cr_address *only; /* the one address to listen at; NULL = all */
     uint16_t port;                 /* 0 = any free one */
     struct cr_link_model model;    /* until the ranks have measured */
     const void *brief;             /* what every rank's program is told first */

@@ -80,6 +80,19 @@ void cr_arbiter_forget(struct cr_arbiter *a, int rank)
     r->able = 0;
 }
 
+/* A rank that was on its way is lost before it could work. Told once a reason, for it is started again and again; and
+ * it is the reason, should too few have come. */
+static void tell_unfit(struct cr_arbiter *a, int rank, const char *reason)
+{
+    struct arbiter_rank *r = &a->rank[rank];
+    char sentence[768];
+    snprintf(sentence, sizeof sentence, "%.64s (rank %d) cannot take part: %s", cr_arbiter_name(a, rank), rank, reason);
+    if (!a->begun && !a->error.code) cr_fail(&a->error, CR_E_PEER, "%s", sentence);
+    if (strncmp(r->unfit, reason, sizeof r->unfit - 1) == 0) return;
+    snprintf(r->unfit, sizeof r->unfit, "%s", reason);
+    if (a->options.events.warning) a->options.events.warning(a->options.events.user, sentence);
+}
+
 /* The rank is out: close, kill, tell; and start it again after a while. since: when it was heard of last. */
 static void drop(struct cr_arbiter *a, int rank, int64_t since, const char *reason)
 {
@@ -91,6 +104,7 @@ static void drop(struct cr_arbiter *a, int rank, int64_t since, const char *reas
         };
         a->options.events.lost(a->options.events.user, &n);
     }
+    if (!r->joined && !a->over) tell_unfit(a, rank, reason);
     r->joined = 0;
     cr_arbiter_forget(a, rank);
     if (!a->crew || a->over) return;
@@ -150,7 +164,8 @@ static void too_few(struct cr_arbiter *a)
     for (int i = 0; i < a->options.ranks; i++) left += a->rank[i].able;
     if (!a->error.code)
         cr_fail(&a->error, CR_E_PEER, "only %d of %d hosts are left, fewer than --min-hosts %d: the run ends; go on "
-                "from its last checkpoint with --resume", left, a->options.ranks, a->options.least);
+                "from its last checkpoint with --resume%s", left, a->options.ranks, a->options.least,
+                left ? "" : "; hosts that lost this launcher save their state and say where");
     cr_arbiter_end(a, -(int)a->error.code);
 }
 

@@ -131,13 +131,19 @@ static void text_of(const struct cr_frame *f, char text[768])
     text[n] = 0;
 }
 
-/* A rank cannot go on: for what would stop every rank alike, the run ends; otherwise only this one is lost. */
+/* A rank cannot go on. What is wrong with the run stops every rank alike: then it ends. What is wrong with a host (its
+ * data, its instruction set) ends it only while nothing has been done yet, for whoever started it is still there to put
+ * it right; later, only this host is lost. */
 static void hear_error(struct cr_arbiter *a, int rank, const struct cr_frame *f)
 {
+    const int of_run = f->number == CR_E_DIVERGED, of_host = f->number == CR_E_INPUT || f->number == CR_E_USAGE;
     char text[768];
     text_of(f, text);
-    if (f->number == CR_E_DIVERGED || f->number == CR_E_INPUT || f->number == CR_E_USAGE) {
-        cr_fail(&a->error, (enum cr_err)f->number, "%s", text);
+    if (of_run || (of_host && !a->begun)) {
+        const char *const name = cr_arbiter_name(a, rank);
+        if (of_run) cr_fail(&a->error, CR_E_DIVERGED, "%s", text);
+        else cr_fail(&a->error, (enum cr_err)f->number, "%.64s (rank %d): %s", name, rank, text);
+        snprintf(a->error.host, sizeof a->error.host, "%s", name);
         a->error.rank = rank;
         cr_arbiter_end(a, -(int)f->number);
     } else {
@@ -205,6 +211,23 @@ void cr_arbiter_hear(struct cr_arbiter *a, int rank)
     }
 }
 
+/* Close a connection; card: of the one that has this rank already, who is worth a word. */
+static void refuse(struct cr_arbiter *a, struct cr_connection *c, const struct cr_card *card)
+{
+    char text[160];
+    struct cr_frames *const frames = card && !a->over ? cr_frames_new(c, CR_FRAME_MOST) : NULL;
+    if (!frames) {
+        cr_connection_close(c);
+        return;
+    }
+    snprintf(text, sizeof text, "rank %d is here already%s%.64s; is its number (RANK) given twice?", c->theirs.rank,
+             card->host[0] ? ", on " : "", card->host);
+    const struct cr_frame f = { .kind = CR_WORD_FAIL, .number = CR_E_PEER, .size = strlen(text), .payload = text };
+    cr_frames_put(frames, &f, NULL);
+    cr_frames_flush(frames, NULL);
+    cr_frames_free(frames);
+}
+
 void cr_arbiter_welcome(void *arbiter, struct cr_connection *c)
 {
     struct cr_arbiter *a = arbiter;
@@ -212,9 +235,9 @@ void cr_arbiter_welcome(void *arbiter, struct cr_connection *c)
     struct arbiter_rank *r = h->rank >= 0 && h->rank < a->options.ranks ? &a->rank[h->rank] : NULL;
     const int expected = r && h->channel == CR_CHANNEL_CONTROL && h->to == CR_RANK_ARBITER &&
                          (!a->crew || h->incarnation == cr_crew_incarnation(a->crew, h->rank)) &&
-                         (!r->frames || h->incarnation > r->incarnation) && !a->over;
+                         (!r->frames || (a->crew && h->incarnation > r->incarnation)) && !a->over;
     if (!expected) {
-        cr_connection_close(c);
+        refuse(a, c, r && r->frames && h->channel == CR_CHANNEL_CONTROL ? &r->card : NULL);
         return;
     }
     if (r->frames) cr_arbiter_lose(a, h->rank, "it came again");

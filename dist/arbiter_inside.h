@@ -25,6 +25,7 @@ struct arbiter_rank {
     struct cr_spent spent;       /* as it said when it was done */
     int64_t doubted;             /* ns: another member has not heard from it since; 0 = none complains */
     char doubt[640];             /* what that one says */
+    char unfit[128];             /* why it was lost before it could work, as far as it was told */
 };
 
 /* A checkpoint on its way to the disk, on a thread of its own: a slow disk must not look like a dead arbiter. */

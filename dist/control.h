@@ -42,6 +42,8 @@ enum cr_word {
 
 /* ms between pulses of a rank to the arbiter and between neighbours, and between pings of the arbiter. */
 enum { CR_PULSE_MS = 100, CR_PING_MS = 500 };
+/* Seconds for which ranks bear a silent arbiter. */
+enum { CR_SILENCE_OF_ARBITER = 10 };
 /* How --host-timeout is spent, in parts of a hundred. Silent to the arbiter for most of it, a rank is lost. Two members
  * that do not hear each other get a second chance within the same time: silence, new connections, and a moment for the
  * complaints of others to come. */

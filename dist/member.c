@@ -55,9 +55,11 @@ static int set_up(struct cr_member *m, struct cr_error *e)
         fcntl(m->wake[i], F_SETFD, FD_CLOEXEC);
         fcntl(m->wake[i], F_SETFL, O_NONBLOCK);
     }
-    m->door = cr_door_open(m->options.only, 0, e);
-    if (!m->door) return -(int)CR_E_IO;
     CR_TRY(dial_arbiter(m, e));
+    /* Without a key: on the way to the arbiter alone. */
+    if (m->key.none) m->narrow = cr_address_of_socket(cr_frames_fd(m->arbiter), &m->route) == 0;
+    m->door = cr_door_open(m->narrow ? &m->route : NULL, 0, e);
+    if (!m->door) return -(int)CR_E_IO;
     cr_door_expect(m->door, &m->key, &m->hello);
     m->heard = cr_clock();
     if (pthread_create(&m->control, NULL, cr_member_control, m) != 0)
@@ -155,6 +157,11 @@ int cr_member_enter(struct cr_member *m, long threads, const char *isa, double h
     struct cr_card card = { .threads = threads };
     struct cr_writer w = { 0 };
     cr_candidates_own(&card.candidates, cr_door_port(m->door));
+    if (m->narrow) {
+        card.candidates.list[0] = m->route;
+        card.candidates.list[0].port = cr_door_port(m->door);
+        card.candidates.count = 1;
+    }
     if (gethostname(card.host, sizeof card.host - 1) < 0) card.host[0] = 0;
     strncpy(card.isa, isa, sizeof card.isa - 1);
     cr_card_put(&w, &card);

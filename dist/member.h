@@ -20,7 +20,6 @@ struct cr_member_options {
     struct cr_key key;                /* copied */
     const struct cr_address *arbiter; /* (arbiters) where it may be reached, best first */
     int arbiters;
-    const struct cr_address *only;    /* --no-auth: listen on this route alone; or NULL */
     int lifeline;                     /* a descriptor whose end of file means that the launcher is gone; -1 = none */
     double dial_seconds;              /* how long the arbiter may take to be there [5] */
     int spin;                         /* may wait by spinning, briefly */

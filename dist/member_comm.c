@@ -18,6 +18,16 @@ static int reserve(struct cr_member *m, int turn, size_t size)
     return m->buffer[turn] ? 0 : -1;
 }
 
+int cr_member_reserve(struct cr_member *m, size_t size, struct cr_error *e)
+{
+    enum { ROUNDING = 4096 };
+    size += sizeof(int64_t) * CR_DEAL_WORDS * CR_MAX_RANKS + ROUNDING;
+    for (int turn = 0; turn < 2; turn++)
+        if (!m->buffer[turn] && reserve(m, turn, size) < 0)
+            return cr_fail(e, CR_E_NOMEM, "out of memory for what ranks exchange: twice %zu MB", size >> 20);
+    return 0;
+}
+
 static struct cr_message *begin(struct cr_comm *c, struct cr_message_shape shape, enum cr_phase phase)
 {
     struct cr_member *m = c->self;

@@ -8,7 +8,6 @@
 
 #include "dist/member_inside.h"
 
-static const double silence_of_arbiter = 10; /* seconds */
 static const double patience_with_compute = 1; /* seconds, when the arbiter is lost */
 
 void cr_member_wake(struct cr_member *m)
@@ -293,8 +292,9 @@ static void turn(struct cr_member *m, int64_t *next_pulse)
         *next_pulse = now + CR_PULSE_MS * 1000000;
     }
     if (!m->gone && cr_frames_flush(m->arbiter, &m->why) < 0 && !m->leave) m->gone = 1;
-    if (!m->gone && now - m->heard > (int64_t)(silence_of_arbiter * 1e9)) {
-        cr_fail(&m->why, CR_E_TIMEOUT, "the launcher has been silent for %g s", silence_of_arbiter);
+    if (m->file.there) m->heard = now; /* nothing is read meanwhile */
+    if (!m->gone && now - m->heard > CR_SILENCE_OF_ARBITER * INT64_C(1000000000)) {
+        cr_fail(&m->why, CR_E_TIMEOUT, "the launcher has been silent for %d s", CR_SILENCE_OF_ARBITER);
         m->gone = 1;
     }
 }

@@ -79,6 +79,8 @@ struct cr_member {
 
     /* connections to members */
     struct cr_door *door;         /* control thread's own */
+    struct cr_address route;      /* if narrow, the one address at which it is */
+    int narrow;
     struct incoming incoming[MEMBER_INCOMING];
     struct pulse_link pulse[MEMBER_PEERS];
     struct cr_transport *transport; /* computing thread's own, but for cancel; NULL = not connected in this view */
@@ -121,6 +123,9 @@ int cr_member_is_current(const struct cr_member *m);
 
 /* member_comm.c: m->comm, of one rank at first. */
 void cr_member_fill_comm(struct cr_member *m);
+/* With the lock, before the first step: room for two messages of `size` bytes, of any number of ranks. Later there is
+ * nowhere to say that there is no memory. */
+int cr_member_reserve(struct cr_member *m, size_t size, struct cr_error *e);
 
 /* member_control.c: the thread, until m->leave or m->gone and then until told. */
 void *cr_member_control(void *member);

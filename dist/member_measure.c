@@ -11,8 +11,9 @@ int cr_member_measure(struct cr_comm *c, const struct cr_workload *w, struct cr_
     int rc = CR_COMM_AGAIN;
     pthread_mutex_lock(&m->lock);
     const int late = m->committed != 0; /* the model came with START */
+    const int reserved = cr_member_reserve(m, w->bytes, e);
     pthread_mutex_unlock(&m->lock);
-    if (late) return 0;
+    if (reserved < 0 || late) return reserved;
     m->workload = w;
     while (rc == CR_COMM_AGAIN) {
         const struct cr_message_shape shape = { .sums64 = (size_t)(CR_MEASURE_WORDS * c->size) };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "dist/rendezvous.h"
 
@@ -56,4 +57,19 @@ int cr_rendezvous_addresses(const struct cr_rendezvous *r, struct cr_address lis
     if (l.count > 0) return l.count;
     return cr_fail(e, CR_E_PEER, "rank 0's host %.200s is not known on this one (%s): put it into DNS or /etc/hosts, "
                    "or set MASTER_ADDR to its address", r->master, error ? gai_strerror(error) : "no name");
+}
+
+int cr_address_towards(const char *host, struct cr_address *own)
+{
+    const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM };
+    struct addrinfo *list = NULL;
+    int rc = -1;
+    if (getaddrinfo(host, "9", &hints, &list) != 0) return -1;
+    for (const struct addrinfo *at = list; at && rc < 0; at = at->ai_next) {
+        const int fd = socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) == 0) rc = cr_address_of_socket(fd, own);
+        if (fd >= 0) close(fd); /* of a datagram socket, connect only chooses the way */
+    }
+    freeaddrinfo(list);
+    return rc;
 }

@@ -120,7 +120,8 @@ size_t cr_conv_scratch(const struct cr_conv *c, struct cr_samples s)
 size_t cr_conv_pool_scratch(const struct cr_conv *c, struct cr_samples s)
 {
     const size_t positions = (size_t)c->out_h * (size_t)c->out_w;
-    const size_t full = lines((size_t)(cr_groups(s) * s.lanes * c->out_c) * positions) + cr_conv_scratch(c, s);
+    const size_t places = (size_t)cr_groups(s) * (size_t)s.lanes;
+    const size_t full = lines(places * (size_t)c->out_c * positions) + cr_conv_scratch(c, s);
     const size_t others = sparse_by_input(c) + 2 * spikes(positions);
     if (s.lanes == 1) return lines(larger(full, sparse_by_weight(c, sparse_chains(c, s), 1) + others));
     /* Samples taken apart, 8 at a time: dx, dy, winners; x as canvases. A part of the layer, or a smaller block, may

@@ -16,6 +16,7 @@
 #include "core/checkpoint.h"
 #include "core/rng.h"
 #include "core/safetensors.h"
+#include "core/scale.h"
 #include "tests/suites.h"
 
 static char folder[64];
@@ -45,7 +46,7 @@ static void make_state(int with_momentum)
     ck_assert_msg(cr_state_alloc(&state, &net, with_momentum, &e) == 0, "%s", e.text);
     fill(state.params, 1);
     if (with_momentum) fill(state.momentum, 2);
-    for (int i = 0; i < net.tensors; i++) state.scale[i] = i % 2 ? -1000 - i : INT32_MAX - i;
+    for (int i = 0; i < net.tensors; i++) state.scale[i] = i % 2 ? -1000 - i : CR_SCALE_MOST - i;
     state.step = 1234567890123;
     state.redone = 3;
     state.samples = UINT64_MAX;
@@ -334,6 +335,10 @@ static const struct {
     { "scales", "1 2 3", "'scales'" },
     { "scales", "1 2 3 4 5", "'scales'" },
     { "scales", "1 2 3 2147483648", "'scales'" },
+    { "scales", "1 2 3 8193", "'scales'" },
+    { "scales", "1 2 3 -25601", "'scales'" },
+    { "net_name", "n\x1b]0;x", "'net_name'" },
+    { "class_names", "a\x7f\nb", "'class_names'" },
     { "scales", "1 2 3 ", "'scales'" },
     { "scales", "", "'scales'" },
     { "normalization", "other", "'normalization'" },

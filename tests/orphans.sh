@@ -34,12 +34,12 @@ none_left() {
 # orphan NAME RANK FOLDER: what it has left is a checkpoint to go on from, to the end of the run that nobody disturbed.
 orphan() {
     local file
-    file=$(find "$3/.cache/corering/orphan-$2" -name '*.safetensors' 2>/dev/null | tail -n 1)
+    file=$(find "$3/.cache/corering/orphan-$2"-* -name '*.safetensors' 2>/dev/null | tail -n 1)
     if [[ ! $file ]]; then miss "$1: rank $2 has saved its state" "no file"; return; fi
     cp "$file" "orphan-$2.safetensors"
     same "$1: the state of rank $2 goes on to the same end" "$expected" \
         "$("$CORERING" train linear data --resume "orphan-$2.safetensors" --no-checkpoint -q | sed -n 's/^weights sha256 //p')"
-    rm -r "$3/.cache/corering/orphan-$2"
+    rm -r "$3/.cache/corering/orphan-$2"-*
 }
 orphans() {
     orphan "$1" 0 "$(host_folder node1)/root"
@@ -95,9 +95,10 @@ launcher KILL
 none_left "launcher killed in a long validation"
 wait $run_pid
 wide=$(alone wide.net long --schedule constant --steps 11 --validate-every 0)
-file=$(find "$(host_folder node1)/root/.cache/corering/orphan-0" -name '*.safetensors')
+file=$(find "$(host_folder node1)/root/.cache/corering/orphan-0"-* -name '*.safetensors')
 same "launcher killed in a long validation: the state goes on" "$wide" "$("$CORERING" train wide.net long \
     --resume "$file" --override --schedule constant --steps 11 --validate-every 0 --no-checkpoint -q | sed -n 's/^weights sha256 //p')"
+rm -r "$(host_folder node1)/root/.cache/corering/orphan-0"-*
 
 # Nobody hears of a launcher whose cable is out: ranks give it ten seconds.
 hosts_file node1 node2

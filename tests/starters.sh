@@ -52,6 +52,32 @@ by_hand five 5 -b 100 --steps 40
 wait $waiting
 same "5 processes, batch 100" "$(hash_of "$WORK/five0")" "$(hash_of "$WORK/alone100")"
 
+# A number that is given twice: the second is told, the first does not mind. (Who led is interrupted in the end.)
+for rank in 1 0; do
+    RANK=$rank WORLD_SIZE=2 MASTER_ADDR=localhost MASTER_PORT=$port "$CORERING" train lenet5 "$WORK/data" -q -t 1 \
+        --no-checkpoint --key-file "$WORK/key" -e 100000 --log "$WORK/twice$rank.log" >"$WORK/twice$rank" 2>&1 &
+    started="$started $!"
+    led=$!
+done
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    grep -qs '"predicted"' "$WORK/twice0.log" && break
+    sleep 0.2
+done
+RANK=1 WORLD_SIZE=2 MASTER_ADDR=localhost MASTER_PORT=$port timeout 30 "$CORERING" train lenet5 "$WORK/data" -q -t 1 \
+    --no-checkpoint --key-file "$WORK/key" >"$WORK/third" 2>&1
+same "a RANK given twice" "3 1" "$? $(grep -c 'rank 1 is here already.*RANK' "$WORK/third")"
+kill -TERM $led
+wait $led
+same "the run it is of goes on" 143 $?
+wait
+RANK=1 WORLD_SIZE=2 MASTER_ADDR=localhost MASTER_PORT=$port "$CORERING" train lenet5 "$WORK/data" -q \
+    --key-file "$WORK/key" >"$WORK/lonely" 2>&1 &
+lonely=$!
+sleep 0.5
+kill -TERM $lonely
+wait $lonely 2>/dev/null
+same "a rank that waits for rank 0 heeds SIGTERM" 143 $?
+
 for index in 1 0; do
     JOB_COMPLETION_INDEX=$index WORLD_SIZE=2 MASTER_ADDR=localhost MASTER_PORT=$port \
         member pod$index -b 64 --steps 40 &
