@@ -160,7 +160,7 @@ static int hear_all(struct cr_member *m)
 {
     struct cr_frame f;
     int rc = 1;
-    while (rc > 0 && !m->file.there) { /* files are large: one at a time */
+    while (rc > 0 && !m->file.there && !m->leave) { /* files are large: one at a time; after the last word, none */
         rc = cr_frames_next(m->arbiter, &f, &m->why);
         if (rc > 0) hear(m, &f);
         if (rc == 0) {
