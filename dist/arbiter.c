@@ -64,8 +64,8 @@ static void excuse(struct cr_arbiter *a, int64_t now)
     a->looked = now;
 }
 
-/* For how long a rank may be silent. If all are, at once, it is this host that is cut off: they have patience with it,
- * and it has with them. */
+/* For how long a rank may be silent. If all are, at once (the last words of some came a little later than those of
+ * others), it is this host that is cut off: they have patience with it, and it has with them. */
 static int64_t patience(const struct cr_arbiter *a, int64_t now)
 {
     const int64_t most = cr_part_of(a->options.host_timeout, CR_SILENCE_OF_RANK);
@@ -73,7 +73,7 @@ static int64_t patience(const struct cr_arbiter *a, int64_t now)
     int connected = 0, silent = 0;
     for (int i = 0; i < a->options.ranks; i++) {
         connected += a->rank[i].frames != NULL;
-        silent += a->rank[i].frames && now - a->rank[i].heard >= most;
+        silent += a->rank[i].frames && now - a->rank[i].heard >= most / 2;
     }
     return connected > 1 && silent == connected && of_ranks > most ? of_ranks : most;
 }
@@ -123,8 +123,8 @@ static void turn(struct cr_arbiter *a, struct pollfd *p)
     for (int i = 0; i < n; i++) {
         struct cr_frames *f = a->rank[i].frames;
         if (f && a->rank[i].heard + most < deadline) deadline = a->rank[i].heard + most;
-        p[i] = (struct pollfd){ .fd = f ? cr_frames_fd(f) : -1,
-                                .events = (short)(POLLIN | (f && cr_frames_waiting(f) ? POLLOUT : 0)) };
+        const int more = f && (cr_frames_waiting(f) || a->rank[i].file < a->options.files);
+        p[i] = (struct pollfd){ .fd = f ? cr_frames_fd(f) : -1, .events = (short)(POLLIN | (more ? POLLOUT : 0)) };
     }
     p[n] = (struct pollfd){ .fd = a->writer.done[0], .events = POLLIN };
     const int doors = cr_door_poll(a->door, p + n + 1, &deadline);
@@ -138,8 +138,11 @@ static void turn(struct cr_arbiter *a, struct pollfd *p)
     if (a->crew) cr_crew_serve(a->crew, p + n + 1 + doors, crew);
     cr_arbiter_do_acts(a);
     look_at_clock(a, cr_clock());
-    for (int i = 0; i < n; i++) /* what cannot be sent is noticed when nothing is heard any more */
-        if (a->rank[i].frames && cr_frames_waiting(a->rank[i].frames)) cr_frames_flush(a->rank[i].frames, NULL);
+    for (int i = 0; i < n; i++) { /* what cannot be sent is noticed when nothing is heard any more */
+        if (!a->rank[i].frames) continue;
+        cr_arbiter_feed(a, i);
+        if (cr_frames_waiting(a->rank[i].frames)) cr_frames_flush(a->rank[i].frames, NULL);
+    }
 }
 
 /* Everything has been said; give it a moment to arrive. */
@@ -207,6 +210,8 @@ static int open_all(struct cr_arbiter *a, struct cr_error *e)
 {
     a->writer.done[0] = a->writer.done[1] = -1;
     if (!a->rank) return cr_fail(e, CR_E_NOMEM, "out of memory for %d ranks", a->options.ranks);
+    a->start = cr_blob_of(a->options.state, a->options.state_size);
+    if (!a->start) return cr_fail(e, CR_E_NOMEM, "out of memory for an arbiter");
     a->hello = (struct cr_hello){ .common = a->options.common, .rank = CR_RANK_ARBITER };
     static const uint8_t none[16];
     if (memcmp(a->hello.common.job, none, sizeof none) == 0) CR_TRY(cr_random_bytes(a->hello.common.job, 16, e));
@@ -251,9 +256,10 @@ void cr_arbiter_close(struct cr_arbiter *a)
     if (a->door) cr_door_close(a->door);
     for (int i = 0; i < 2; i++)
         if (a->writer.done[i] >= 0) close(a->writer.done[i]);
-    free(a->writer.bytes);
-    free(a->message.bytes);
-    free(a->state.bytes);
+    cr_blob_drop(a->writer.state);
+    cr_blob_drop(a->message);
+    cr_blob_drop(a->state);
+    cr_blob_drop(a->start);
     free(a->rank);
     free(a);
 }

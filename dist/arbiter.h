@@ -51,9 +51,9 @@ struct cr_arbiter_options {
     size_t state_size;
     struct cr_keeper keeper;
     struct cr_arbiter_events events;
-    /* The files of the data set, for ranks that lack it: file number i < files. 0 when out of memory. *bytes stays the
-     * callee's until the next call. */
-    int (*file)(void *user, int i, const char **name, const void **bytes, size_t *size);
+    /* The files of the data set, for ranks that lack it: of file number i < files up to `most` bytes from `at` on,
+     * which stay the callee's until the next call; *name and *size are of the whole file. NULL: no memory. */
+    const void *(*file)(void *user, int i, size_t at, size_t most, const char **name, size_t *size);
     void *file_user;
     int files;
     /* Starting ranks: NULL = they come by themselves. */

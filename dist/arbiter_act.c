@@ -30,11 +30,47 @@ void cr_arbiter_say(struct cr_arbiter *a, int rank, enum cr_word word, uint32_t 
     if (r->frames) cr_frames_put(r->frames, &f, NULL); /* one that cannot be reached is found out by its silence */
 }
 
+void cr_arbiter_say_blob(struct cr_arbiter *a, int rank, enum cr_word word, uint32_t view, uint64_t collective,
+                         struct cr_blob *payload)
+{
+    struct arbiter_rank *r = &a->rank[rank];
+    const struct cr_frame f = { .kind = word, .view = view, .collective = collective };
+    if (r->frames && payload) cr_frames_put_blob(r->frames, &f, payload, NULL);
+}
+
 void cr_arbiter_say_to_all(struct cr_arbiter *a, enum cr_word word, uint64_t collective, uint64_t number,
                            const void *payload, size_t size)
 {
     for (int i = 0; i < a->options.ranks; i++)
         cr_arbiter_say(a, i, word, a->views.view, collective, number, payload, size);
+}
+
+/* A piece of a file goes when little is waiting: so a rank's data takes no memory here, and pings find their way. */
+void cr_arbiter_feed(struct cr_arbiter *a, int rank)
+{
+    enum { PIECE = 1 << 20, WAITING = 4 * PIECE };
+    struct arbiter_rank *const r = &a->rank[rank];
+    while (r->frames && r->file < a->options.files && cr_frames_waiting(r->frames) < WAITING) {
+        struct cr_writer w = { 0 };
+        const char *name;
+        size_t size;
+        const void *const bytes = a->options.file(a->options.file_user, r->file, r->file_at, PIECE, &name, &size);
+        const size_t left = size - r->file_at, piece = left < PIECE ? left : PIECE;
+        cr_put_text(&w, name);
+        cr_put_u64(&w, size);
+        cr_put_u64(&w, r->file_at);
+        if (bytes) cr_put_bytes(&w, bytes, piece);
+        else w.failed = 1;
+        const uint64_t follow = (uint64_t)(a->options.files - 1 - r->file);
+        if (w.failed) cr_arbiter_lose(a, rank, "no memory to send it the data");
+        else cr_arbiter_say(a, rank, CR_WORD_FILE, 0, 0, follow, w.bytes, w.size);
+        free(w.bytes);
+        if (w.failed) return;
+        r->file_at += piece;
+        if (r->file_at < size) continue;
+        r->file++;
+        r->file_at = 0;
+    }
 }
 
 /* The run ends here; every rank is told why. The first reason stands. */
@@ -125,22 +161,20 @@ static void *write_checkpoint(void *arbiter)
     struct cr_arbiter *a = arbiter;
     struct arbiter_writer *w = &a->writer;
     const char byte = 0;
-    w->rc = a->options.keeper.keep(a->options.keeper.user, w->bytes, w->size, &w->error);
+    w->rc = a->options.keeper.keep(a->options.keeper.user, w->state->bytes, w->state->size, &w->error);
     const ssize_t n = write(w->done[1], &byte, 1);
     (void)n;
     return NULL;
 }
 
-/* Put a state on disk; bytes are taken over. */
-void cr_arbiter_keep(struct cr_arbiter *a, uint64_t collective, void *bytes, size_t size)
+void cr_arbiter_keep(struct cr_arbiter *a, uint64_t collective, struct cr_blob *state)
 {
     struct arbiter_writer *w = &a->writer;
-    if (w->runs || !bytes) { /* the same checkpoint is on its way already */
-        free(bytes);
+    if (w->runs || !state) { /* the same checkpoint is on its way already */
+        cr_blob_drop(state);
         return;
     }
-    *w = (struct arbiter_writer){ .bytes = bytes, .size = size, .collective = collective,
-                                  .done = { w->done[0], w->done[1] } };
+    *w = (struct arbiter_writer){ .state = state, .collective = collective, .done = { w->done[0], w->done[1] } };
     w->runs = pthread_create(&w->thread, NULL, write_checkpoint, a) == 0;
     if (w->runs) return;
     cr_fail(&a->error, CR_E_NOMEM, "cannot start another thread to write a checkpoint");
@@ -149,9 +183,7 @@ void cr_arbiter_keep(struct cr_arbiter *a, uint64_t collective, void *bytes, siz
 
 static void enter(struct cr_arbiter *a, int rank, uint64_t collective)
 {
-    const int first = collective == 0;
-    cr_arbiter_say(a, rank, CR_WORD_ENTER, a->views.view, collective, 0, first ? a->options.state : a->state.bytes,
-        first ? a->options.state_size : a->state.size);
+    cr_arbiter_say_blob(a, rank, CR_WORD_ENTER, a->views.view, collective, collective ? a->state : a->start);
 }
 
 static void too_few(struct cr_arbiter *a)
@@ -181,7 +213,7 @@ static void act(struct cr_arbiter *a, const struct cr_act *t)
     case CR_ACT_PREPARE: cr_arbiter_say(a, t->rank, CR_WORD_PREPARE, t->view, t->collective, 0, NULL, 0); break;
     case CR_ACT_FETCH: cr_arbiter_say(a, t->rank, CR_WORD_FETCH, t->view, t->collective, 0, NULL, 0); break;
     case CR_ACT_PATCH:
-        cr_arbiter_say(a, t->rank, CR_WORD_PATCH, t->view, t->collective, 0, a->message.bytes, a->message.size);
+        cr_arbiter_say_blob(a, t->rank, CR_WORD_PATCH, t->view, t->collective, a->message);
         break;
     case CR_ACT_SNAPSHOT: cr_arbiter_say(a, t->rank, CR_WORD_SNAPSHOT, t->view, t->collective, 0, NULL, 0); break;
     case CR_ACT_ENTER: enter(a, t->rank, t->collective); break;
@@ -194,8 +226,8 @@ static void act(struct cr_arbiter *a, const struct cr_act *t)
         a->over = 1;
         break;
     case CR_ACT_SAVE:
-        cr_arbiter_keep(a, t->collective, a->state.bytes, a->state.size);
-        a->state = (struct arbiter_blob){ 0 };
+        cr_arbiter_keep(a, t->collective, a->state);
+        a->state = NULL;
         break;
     case CR_ACT_FAIL: too_few(a); break;
     }
@@ -236,8 +268,8 @@ void cr_arbiter_kept(struct cr_arbiter *a)
     if (read(w->done[0], &byte, 1) != 1) return;
     pthread_join(w->thread, NULL);
     w->runs = 0;
-    free(w->bytes);
-    w->bytes = NULL;
+    cr_blob_drop(w->state);
+    w->state = NULL;
     if (w->rc < 0) {
         a->error = w->error;
         cr_arbiter_end(a, w->rc);

@@ -37,12 +37,16 @@ static void hear_complaint(struct cr_arbiter *a, int from, const struct cr_frame
 
 /* ---- hearing */
 
-static void replace(struct arbiter_blob *b, const struct cr_frame *f)
+/* Its payload, not copied. */
+static struct cr_blob *payload_of(struct arbiter_rank *r, const struct cr_frame *f)
 {
-    free(b->bytes);
-    b->bytes = malloc(f->size ? f->size : 1);
-    b->size = b->bytes ? f->size : 0;
-    if (b->size) memcpy(b->bytes, f->payload, f->size);
+    return cr_blob_take(cr_frames_take(r->frames), f->size);
+}
+
+static void replace(struct cr_blob **b, struct cr_blob *by)
+{
+    cr_blob_drop(*b);
+    *b = by;
 }
 
 static void hear_save(struct cr_arbiter *a, int rank, const struct cr_frame *f)
@@ -50,11 +54,7 @@ static void hear_save(struct cr_arbiter *a, int rank, const struct cr_frame *f)
     if (f->view != a->views.view) return;
     cr_views_came(&a->views, f->view, rank, f->collective);
     a->wanted = f->collective;
-    if (f->size && a->kept != f->collective) {
-        struct arbiter_blob b = { 0 };
-        replace(&b, f);
-        cr_arbiter_keep(a, f->collective, b.bytes, b.size);
-    }
+    if (f->size && a->kept != f->collective) cr_arbiter_keep(a, f->collective, payload_of(&a->rank[rank], f));
     cr_arbiter_confirm(a);
 }
 
@@ -82,18 +82,8 @@ static void hear_able(struct cr_arbiter *a, int rank, const struct cr_frame *f)
 
 static void send_files(struct cr_arbiter *a, int rank)
 {
-    const char *name;
-    const void *bytes;
-    size_t size;
-    for (int i = 0; i < a->options.files; i++) {
-        struct cr_writer w = { 0 };
-        if (!a->options.file(a->options.file_user, i, &name, &bytes, &size)) return;
-        cr_put_text(&w, name);
-        cr_put_bytes(&w, bytes, size);
-        const uint64_t follow = (uint64_t)(a->options.files - 1 - i);
-        if (!w.failed) cr_arbiter_say(a, rank, CR_WORD_FILE, 0, 0, follow, w.bytes, w.size);
-        free(w.bytes);
-    }
+    a->rank[rank].file = 0;
+    a->rank[rank].file_at = 0;
 }
 
 static void hear_tell(struct cr_arbiter *a, const struct cr_frame *f)
@@ -159,11 +149,11 @@ static void hear(struct cr_arbiter *a, int rank, const struct cr_frame *f)
     case CR_WORD_ABLE: hear_able(a, rank, f); break;
     case CR_WORD_READY: cr_views_ready(&a->views, f->view, rank, f->collective); break;
     case CR_WORD_MESSAGE:
-        replace(&a->message, f);
+        replace(&a->message, payload_of(r, f));
         cr_views_fetched(&a->views, f->view, rank, f->collective);
         break;
     case CR_WORD_STATE:
-        replace(&a->state, f);
+        replace(&a->state, payload_of(r, f));
         cr_views_snapshot(&a->views, f->view, rank, f->collective);
         break;
     case CR_WORD_SAVE: hear_save(a, rank, f); break;
@@ -188,18 +178,23 @@ void cr_arbiter_hear(struct cr_arbiter *a, int rank)
     struct arbiter_rank *r = &a->rank[rank];
     struct cr_frame f;
     struct cr_error e;
-    for (;;) {
+    enum { FRAMES = 64 }; /* then others have their turn, and so they have after a part of something large */
+    for (int filled = 0, heard = 0;;) {
         struct cr_frames *const frames = r->frames;
         int rc = cr_frames_next(frames, &f, &e);
         if (rc > 0) {
             hear(a, rank, &f);
             if (r->frames != frames) return; /* it was lost by what it said */
+            if (++heard == FRAMES) return;
+            filled = 0;
             continue;
         }
+        if (rc == 0 && filled) return;
         if (rc == 0) rc = cr_frames_fill(frames, &e);
         if (rc == 0) return;
         if (rc > 0) {
             r->heard = cr_clock();
+            filled = 1;
             continue;
         }
         if (a->over)
@@ -243,6 +238,7 @@ void cr_arbiter_welcome(void *arbiter, struct cr_connection *c)
     if (r->frames) cr_arbiter_lose(a, h->rank, "it came again");
     r->incarnation = h->incarnation;
     r->heard = cr_clock();
+    r->file = a->options.files;
     r->frames = cr_frames_new(c, CR_FRAME_MOST);
     if (!r->frames) return;
     cr_arbiter_say(a, h->rank, CR_WORD_BRIEF, 0, 0, 0, a->options.brief, a->options.brief_size);

@@ -20,6 +20,8 @@ struct arbiter_rank {
     int joined;                  /* and the user was told */
     struct cr_card card;
     int64_t heard;               /* ns */
+    int file;                    /* of the data set, the one it is being sent; files = none */
+    size_t file_at;              /* so much of it has been queued */
     uint64_t step;
     enum cr_phase phase;
     struct cr_spent spent;       /* as it said when it was done */
@@ -32,17 +34,11 @@ struct arbiter_rank {
 struct arbiter_writer {
     pthread_t thread;
     int runs;
-    void *bytes;
-    size_t size;
+    struct cr_blob *state;
     uint64_t collective;         /* the checkpoint in work, or the last one kept */
     int rc;
     struct cr_error error;
     int done[2];                 /* a pipe: the thread has ended */
-};
-
-struct arbiter_blob {
-    void *bytes;
-    size_t size;
 };
 
 struct cr_arbiter {
@@ -52,7 +48,8 @@ struct cr_arbiter {
     struct cr_crew *crew;        /* NULL = ranks come by themselves */
     struct cr_views views;
     struct arbiter_rank *rank;           /* (ranks) */
-    struct arbiter_blob message, state;  /* fetched last */
+    struct cr_blob *start;               /* what the run begins with */
+    struct cr_blob *message, *state;     /* fetched last; NULL = none */
     struct arbiter_writer writer;
     uint64_t kept;               /* the last collective that is a checkpoint on disk */
     uint64_t wanted;             /* the checkpoint the members have come to; 0 = none */
@@ -83,8 +80,13 @@ void cr_arbiter_forget(struct cr_arbiter *a, int rank);
 void cr_arbiter_lose(struct cr_arbiter *a, int rank, const char *reason);
 /* Do what dist/view.h has decided. */
 void cr_arbiter_do_acts(struct cr_arbiter *a);
-/* Put a state on disk; bytes are taken over. */
-void cr_arbiter_keep(struct cr_arbiter *a, uint64_t collective, void *bytes, size_t size);
+/* The same with a payload that is not copied. */
+void cr_arbiter_say_blob(struct cr_arbiter *a, int rank, enum cr_word word, uint32_t view, uint64_t collective,
+                         struct cr_blob *payload);
+/* Put a state on disk; it is taken over. */
+void cr_arbiter_keep(struct cr_arbiter *a, uint64_t collective, struct cr_blob *state);
+/* Send a rank more of the files it needs, as long as not much is waiting to be sent. */
+void cr_arbiter_feed(struct cr_arbiter *a, int rank);
 /* The thread that does has ended. */
 void cr_arbiter_kept(struct cr_arbiter *a);
 /* Tell the members of a checkpoint that it is on disk, once all have come to it. */

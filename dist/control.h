@@ -12,7 +12,7 @@
 enum cr_word {
     /* arbiter to rank */
     CR_WORD_BRIEF = 1, /* first of all. payload: the run's brief, for the program */
-    CR_WORD_FILE,      /* answer to NEED. number: how many follow; payload: name, bytes */
+    CR_WORD_FILE,      /* answer to NEED. number: how many files follow; payload: name, size, place, bytes of it */
     CR_WORD_ENTER,     /* payload: the state after `collective` */
     CR_WORD_PREPARE,   /* dist/view.h tells these apart */
     CR_WORD_FETCH,

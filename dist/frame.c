@@ -23,7 +23,15 @@ enum {
     AT_KIND = 0, AT_VIEW = 4, AT_COLLECTIVE = 8, AT_NUMBER = 16, AT_SIZE = 24, AT_PAYLOAD_CRC = 32, AT_CRC = 36,
     RECORD = 65536,
     FIRST_ROOM = 131072, /* for a payload, before any of it has come */
-    KEEP_ROOM = 1 << 20, /* of the queue, once it is empty */
+};
+
+/* Bytes that wait: a frame, or the head of one and then its payload. */
+struct block {
+    struct block *next;
+    const uint8_t *bytes;
+    size_t size, at;      /* so many are sent, or sealed and sent */
+    size_t head;          /* of them a record of its own, under seal */
+    struct cr_blob *blob; /* whose bytes they are; NULL = they lie behind this */
 };
 
 struct cr_frames {
@@ -31,8 +39,10 @@ struct cr_frames {
     uint64_t most;
     struct cr_error why; /* code is CR_OK while the connection is good */
 
-    uint8_t *queue;      /* [begin, end) waits to be sent */
-    size_t begin, end, room;
+    struct block *first, *last; /* waiting to be sent */
+    size_t waiting;      /* bytes of them */
+    uint8_t *sealed;     /* the record in sending, of RECORD + CR_SEAL_OVERHEAD bytes; NULL in the clear */
+    size_t sealed_at, sealed_size, sealed_text; /* of it that is sent; its size; what of the first block it is */
 
     uint8_t head[CR_FRAME_HEAD + CR_SEAL_OVERHEAD];
     size_t head_bytes;   /* that have come */
@@ -51,7 +61,13 @@ struct cr_frames *cr_frames_new(const struct cr_connection *c, uint64_t most)
     struct cr_frames *const f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->most = most;
-    if (c->seal && !(f->record = malloc(RECORD + CR_SEAL_OVERHEAD))) {
+    if (c->seal) {
+        f->record = malloc(RECORD + CR_SEAL_OVERHEAD);
+        f->sealed = malloc(RECORD + CR_SEAL_OVERHEAD);
+    }
+    if (c->seal && (!f->record || !f->sealed)) {
+        free(f->record);
+        free(f->sealed);
         free(f);
         return NULL;
     }
@@ -59,11 +75,21 @@ struct cr_frames *cr_frames_new(const struct cr_connection *c, uint64_t most)
     return f;
 }
 
+static void pop(struct cr_frames *f)
+{
+    struct block *const b = f->first;
+    f->first = b->next;
+    if (!f->first) f->last = NULL;
+    cr_blob_drop(b->blob);
+    free(b);
+}
+
 void cr_frames_free(struct cr_frames *f)
 {
     if (!f) return;
     cr_connection_close(&f->connection);
-    free(f->queue);
+    while (f->first) pop(f);
+    free(f->sealed);
     free(f->payload);
     free(f->record);
     free(f->given);
@@ -129,79 +155,127 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Make room for n more bytes at the end of the queue. */
-static int make_room(struct cr_frames *f, size_t n)
+static struct block *new_block(size_t room)
 {
-    if (f->room - f->end >= n) return 1;
-    if (f->begin > 0) {
-        memmove(f->queue, f->queue + f->begin, f->end - f->begin);
-        f->end -= f->begin;
-        f->begin = 0;
-    }
-    if (f->room - f->end >= n) return 1;
-    const size_t room = f->end + n > 2 * f->room ? f->end + n : 2 * f->room;
-    uint8_t *const queue = realloc(f->queue, room);
-    if (!queue) return 0;
-    f->queue = queue;
-    f->room = room;
-    return 1;
+    struct block *const b = calloc(1, sizeof *b + room);
+    if (b) b->bytes = (const uint8_t *)(b + 1);
+    return b;
 }
 
-static void enqueue(struct cr_frames *f, const void *bytes, size_t n)
+static void append(struct cr_frames *f, struct block *b)
 {
-    if (f->connection.seal) {
-        cr_seal_lock(f->connection.seal, f->queue + f->end, bytes, n);
-        f->end += n + CR_SEAL_OVERHEAD;
-    } else {
-        memcpy(f->queue + f->end, bytes, n);
-        f->end += n;
-    }
+    if (f->last) f->last->next = b;
+    else f->first = b;
+    f->last = b;
+    f->waiting += b->size;
 }
 
-int cr_frames_put(struct cr_frames *f, const struct cr_frame *frame, struct cr_error *e)
+static void put_head(uint8_t *head, const struct cr_frame *frame, uint32_t crc)
 {
-    const size_t size = (size_t)frame->size;
-    const size_t records = f->connection.seal ? 1 + size / RECORD + (size % RECORD > 0) : 0;
-    if (frame->size > SIZE_MAX / 4 || !make_room(f, CR_FRAME_HEAD + size + records * CR_SEAL_OVERHEAD))
-        return cr_fail(e, CR_E_NOMEM, "no memory for a message of %llu bytes", (unsigned long long)frame->size);
-
-    uint8_t head[CR_FRAME_HEAD];
     put_le(head + AT_KIND, frame->kind, 4);
     put_le(head + AT_VIEW, frame->view, 4);
     put_le(head + AT_COLLECTIVE, frame->collective, 8);
     put_le(head + AT_NUMBER, frame->number, 8);
     put_le(head + AT_SIZE, frame->size, 8);
-    put_le(head + AT_PAYLOAD_CRC, cr_crc32c(0, frame->payload, size), 4);
+    put_le(head + AT_PAYLOAD_CRC, crc, 4);
     put_le(head + AT_CRC, cr_crc32c(0, head, AT_CRC), 4);
-    enqueue(f, head, sizeof head);
-    for (size_t at = 0; at < size; at += RECORD)
-        enqueue(f, (const uint8_t *)frame->payload + at, smaller(RECORD, size - at));
+}
+
+static int no_memory(const struct cr_frame *frame, struct cr_error *e)
+{
+    return cr_fail(e, CR_E_NOMEM, "no memory for a message of %llu bytes", (unsigned long long)frame->size);
+}
+
+int cr_frames_put(struct cr_frames *f, const struct cr_frame *frame, struct cr_error *e)
+{
+    const size_t size = (size_t)frame->size;
+    struct block *const b = frame->size > SIZE_MAX / 4 ? NULL : new_block(CR_FRAME_HEAD + size);
+    if (!b) return no_memory(frame, e);
+    uint8_t *const bytes = (uint8_t *)(b + 1);
+    put_head(bytes, frame, cr_crc32c(0, frame->payload, size));
+    if (size) memcpy(bytes + CR_FRAME_HEAD, frame->payload, size);
+    b->size = CR_FRAME_HEAD + size;
+    b->head = CR_FRAME_HEAD;
+    append(f, b);
     return 0;
 }
 
-int cr_frames_waiting(const struct cr_frames *f)
+int cr_frames_put_blob(struct cr_frames *f, const struct cr_frame *frame, struct cr_blob *payload, struct cr_error *e)
 {
-    return f->end > f->begin;
+    struct cr_frame whole = *frame;
+    struct block *const head = new_block(CR_FRAME_HEAD), *const body = head ? new_block(0) : NULL;
+    whole.size = payload->size;
+    if (!body) {
+        free(head);
+        return no_memory(&whole, e);
+    }
+    put_head((uint8_t *)(head + 1), &whole, payload->crc);
+    head->size = head->head = CR_FRAME_HEAD;
+    body->size = payload->size;
+    body->bytes = payload->bytes;
+    body->blob = cr_blob_hold(payload);
+    append(f, head);
+    append(f, body);
+    return 0;
+}
+
+size_t cr_frames_waiting(const struct cr_frames *f)
+{
+    return f->waiting;
+}
+
+/* What is to be sent next: bytes of the first block, or the record that some of them are sealed in. */
+static const uint8_t *next_bytes(struct cr_frames *f, size_t *n)
+{
+    const struct block *const b = f->first;
+    if (!f->sealed) {
+        *n = smaller(b->size - b->at, CR_FRAMES_TURN);
+        return b->bytes + b->at;
+    }
+    if (!f->sealed_size) {
+        const size_t left = b->at < b->head ? b->head - b->at : b->size - b->at;
+        f->sealed_text = smaller(RECORD, left);
+        cr_seal_lock(f->connection.seal, f->sealed, b->bytes + b->at, f->sealed_text);
+        f->sealed_size = f->sealed_text + CR_SEAL_OVERHEAD;
+    }
+    *n = f->sealed_size - f->sealed_at;
+    return f->sealed + f->sealed_at;
+}
+
+/* n of them are sent. */
+static void advance(struct cr_frames *f, size_t n)
+{
+    if (f->sealed) {
+        f->sealed_at += n;
+        if (f->sealed_at < f->sealed_size) return;
+        n = f->sealed_text;
+        f->sealed_at = f->sealed_size = 0;
+    }
+    f->first->at += n;
+    f->waiting -= n;
 }
 
 int cr_frames_flush(struct cr_frames *f, struct cr_error *e)
 {
     if (f->why.code) return broken(f, e);
-    while (f->end > f->begin) {
-        const ssize_t n = send(f->connection.fd, f->queue + f->begin, f->end - f->begin, MSG_NOSIGNAL);
-        if (n >= 0)
-            f->begin += (size_t)n;
-        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+    for (size_t sent = 0; f->first && sent < CR_FRAMES_TURN;) {
+        if (f->first->at == f->first->size) {
+            pop(f);
+            continue;
+        }
+        size_t most;
+        const uint8_t *const bytes = next_bytes(f, &most);
+        const ssize_t n = send(f->connection.fd, bytes, most, MSG_NOSIGNAL);
+        if (n >= 0) {
+            sent += (size_t)n;
+            advance(f, (size_t)n);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return 0;
-        else if (errno != EINTR)
+        } else if (errno != EINTR) {
             return give_up_socket(f, e);
+        }
     }
-    f->begin = f->end = 0;
-    if (f->room > KEEP_ROOM) {
-        free(f->queue);
-        f->queue = NULL;
-        f->room = 0;
-    }
+    while (f->first && f->first->at == f->first->size) pop(f);
     return 0;
 }
 
@@ -293,7 +367,8 @@ int cr_frames_fill(struct cr_frames *f, struct cr_error *e)
 {
     if (f->why.code) return broken(f, e);
     int moved = 0;
-    while (!f->whole) {
+    const size_t most = f->got + CR_FRAMES_TURN;
+    while (!f->whole && f->got < most) {
         if (f->head_bytes < head_size(f)) {
             const int rc = receive(f, f->head + f->head_bytes, head_size(f) - f->head_bytes, &f->head_bytes, e);
             if (rc <= 0) return rc < 0 ? rc : moved;
@@ -321,6 +396,13 @@ int cr_frames_next(struct cr_frames *f, struct cr_frame *frame, struct cr_error 
     f->payload_room = f->got = f->head_bytes = 0;
     f->whole = 0;
     return 1;
+}
+
+void *cr_frames_take(struct cr_frames *f)
+{
+    void *const bytes = f->given;
+    f->given = NULL;
+    return bytes;
 }
 
 /* ---- for ends that have nothing else to do */
@@ -367,7 +449,7 @@ int cr_frames_wait(struct cr_frames *f, struct cr_frame *frame, int64_t deadline
 
 /* ---- payloads */
 
-static void *append(struct cr_writer *w, size_t n)
+static void *more(struct cr_writer *w, size_t n)
 {
     if (w->failed || n > SIZE_MAX / 4 - w->size) {
         w->failed = 1;
@@ -389,13 +471,13 @@ static void *append(struct cr_writer *w, size_t n)
 
 void cr_put_u32(struct cr_writer *w, uint32_t x)
 {
-    uint8_t *const to = append(w, 4);
+    uint8_t *const to = more(w, 4);
     if (to) put_le(to, x, 4);
 }
 
 void cr_put_u64(struct cr_writer *w, uint64_t x)
 {
-    uint8_t *const to = append(w, 8);
+    uint8_t *const to = more(w, 8);
     if (to) put_le(to, x, 8);
 }
 
@@ -409,7 +491,7 @@ void cr_put_double(struct cr_writer *w, double x)
 void cr_put_bytes(struct cr_writer *w, const void *bytes, size_t n)
 {
     cr_put_u64(w, n);
-    uint8_t *const to = append(w, n);
+    uint8_t *const to = more(w, n);
     if (to && n > 0) memcpy(to, bytes, n);
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dist/blob.h"
 #include "dist/dial.h"
 
 enum { CR_FRAME_HEAD = 40 };
@@ -31,14 +32,21 @@ const struct cr_connection *cr_frames_connection(const struct cr_frames *f);
 
 /* Queue a frame; the payload is copied. 0 or -CR_E_NOMEM. */
 int cr_frames_put(struct cr_frames *f, const struct cr_frame *frame, struct cr_error *e);
-/* Is anything waiting to be sent? Then poll for POLLOUT. */
-int cr_frames_waiting(const struct cr_frames *f);
-/* Send what the socket takes now. 0 or -CR_E_PEER. */
+/* The same with a blob as its payload, which is held until it is sent. */
+int cr_frames_put_blob(struct cr_frames *f, const struct cr_frame *frame, struct cr_blob *payload, struct cr_error *e);
+/* How many bytes are waiting to be sent? If any, poll for POLLOUT. */
+size_t cr_frames_waiting(const struct cr_frames *f);
+/* Send what the socket takes now, but no more than CR_FRAMES_TURN bytes or so: there may be others to look after. 0 or
+ * -CR_E_PEER. */
+enum { CR_FRAMES_TURN = 1 << 22 };
 int cr_frames_flush(struct cr_frames *f, struct cr_error *e);
-/* Receive what is there. 1 = something came, 0 = nothing now, -CR_E_PEER = closed or broken. */
+/* Receive what is there, but no more than that at once. 1 = something came, 0 = nothing now, -CR_E_PEER = closed or
+ * broken. */
 int cr_frames_fill(struct cr_frames *f, struct cr_error *e);
 /* The next whole frame: 1, or 0 when none is; -CR_E_PEER for damage. Its payload is 8-byte aligned. */
 int cr_frames_next(struct cr_frames *f, struct cr_frame *frame, struct cr_error *e);
+/* Its payload becomes the caller's, to be freed; NULL if it has none. */
+void *cr_frames_take(struct cr_frames *f);
 /* Send all that waits, and wait for a frame, until a deadline (CLOCK_MONOTONIC ns): for ends that have nothing else to
  * do. 0, -CR_E_PEER, -CR_E_TIMEOUT. */
 int cr_frames_drain(struct cr_frames *f, int64_t deadline, struct cr_error *e);

@@ -154,15 +154,16 @@ static int say_save(struct cr_member *m, struct cr_error *e)
 {
     void *bytes = NULL;
     size_t size = 0;
-    if (m->comm.rank == 0) {
-        pthread_mutex_unlock(&m->lock);
-        const int rc = m->comm.snapshot(m->comm.run, &bytes, &size, e);
-        pthread_mutex_lock(&m->lock);
-        if (rc < 0) return rc;
+    if (m->comm.rank > 0) {
+        cr_member_say(m, CR_WORD_SAVE, atomic_load(&m->adopted), m->committed + 1, 0, NULL, 0);
+        return 0;
     }
-    cr_member_say(m, CR_WORD_SAVE, atomic_load(&m->adopted), m->committed + 1, 0, bytes, size);
-    free(bytes);
-    return 0;
+    pthread_mutex_unlock(&m->lock);
+    const int rc = m->comm.snapshot(m->comm.run, &bytes, &size, e);
+    struct cr_blob *const blob = rc == 0 ? cr_blob_take(bytes, size) : NULL; /* takes its time: before the lock */
+    pthread_mutex_lock(&m->lock);
+    if (rc == 0) cr_member_say_blob(m, CR_WORD_SAVE, atomic_load(&m->adopted), m->committed + 1, blob);
+    return rc;
 }
 
 static int save(struct cr_comm *c, struct cr_error *e)

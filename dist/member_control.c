@@ -26,6 +26,18 @@ void cr_member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64
     cr_member_wake(m);
 }
 
+void cr_member_say_blob(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective,
+                        struct cr_blob *payload)
+{
+    const struct cr_frame f = { .kind = word, .view = view, .collective = collective };
+    if (!payload)
+        m->gone = cr_fail(&m->why, CR_E_NOMEM, "out of memory for the state of a run") < 0;
+    else if (cr_frames_put_blob(m->arbiter, &f, payload, &m->why) < 0)
+        m->gone = 1;
+    cr_blob_drop(payload);
+    cr_member_wake(m);
+}
+
 void cr_member_ready(struct cr_member *m)
 {
     m->owes_ready = 0;
@@ -55,24 +67,32 @@ static void *copy(const struct cr_frame *f)
 static void take_state(struct cr_member *m, const struct cr_frame *f)
 {
     free(m->state);
-    m->state = copy(f);
+    m->state = cr_frames_take(m->arbiter);
     m->state_size = f->size;
     m->committed = f->collective;
     m->entered = 1;
 }
 
+/* A piece of a file; they come in order. Without memory for it there is a file of no bytes. */
 static void take_file(struct cr_member *m, const struct cr_frame *f)
 {
     struct cr_reader r = { .at = f->payload, .end = (const uint8_t *)f->payload + f->size };
-    size_t size;
+    size_t piece;
     cr_get_text(&r, m->file.name, sizeof m->file.name);
-    const void *bytes = cr_get_bytes(&r, &size);
-    free(m->file.bytes);
-    m->file.bytes = !r.failed ? malloc(size ? size : 1) : NULL;
-    if (m->file.bytes) memcpy(m->file.bytes, bytes, size);
-    m->file.size = size;
+    m->file.size = cr_get_u64(&r);
+    const uint64_t at = cr_get_u64(&r);
+    const void *const bytes = cr_get_bytes(&r, &piece);
+    if (r.failed) return;
+    if (at == 0) {
+        free(m->file.bytes);
+        m->file.bytes = malloc(m->file.size ? m->file.size : 1);
+        m->file.got = 0;
+    }
+    if (at != m->file.got || piece > m->file.size - at) return;
+    if (m->file.bytes && piece) memcpy(m->file.bytes + at, bytes, piece);
+    m->file.got += piece;
     m->file.follow = f->number;
-    m->file.there = 1;
+    m->file.there = m->file.got == m->file.size;
 }
 
 static void prepare(struct cr_member *m, uint32_t view)
@@ -158,15 +178,19 @@ static void hear(struct cr_member *m, const struct cr_frame *f)
 
 static int hear_all(struct cr_member *m)
 {
+    enum { FRAMES = 8 }; /* then pulses have their turn, and so they have after a part of something large */
     struct cr_frame f;
-    int rc = 1;
+    int rc = 1, filled = 0, frames = 0;
     while (rc > 0 && !m->file.there && !m->leave) { /* files are large: one at a time; after the last word, none */
         rc = cr_frames_next(m->arbiter, &f, &m->why);
         if (rc > 0) hear(m, &f);
-        if (rc == 0) {
-            rc = cr_frames_fill(m->arbiter, &m->why);
-            if (rc > 0) m->heard = cr_clock();
-        }
+        if (rc > 0) filled = 0;
+        if (rc > 0 && ++frames == FRAMES) break;
+        if (rc != 0) continue;
+        if (filled) break;
+        rc = cr_frames_fill(m->arbiter, &m->why);
+        if (rc > 0) m->heard = cr_clock();
+        filled = 1;
     }
     pthread_cond_broadcast(&m->changed);
     return rc < 0 ? rc : 0;

@@ -52,7 +52,13 @@ struct cr_member {
     int64_t heard;                /* ns, when it last spoke */
     void *brief, *state;          /* owned */
     size_t brief_size, state_size;
-    struct { char name[256]; void *bytes; size_t size; int there; uint64_t follow; } file;
+    struct {
+        char name[256];
+        uint8_t *bytes;
+        size_t size, got;
+        int there;                /* all of it has come, and waits to be taken */
+        uint64_t follow;          /* so many more come after it */
+    } file;
     int entered, leave, gone;     /* ENTER has come; LEAVE or FAIL has come; the arbiter is lost */
     struct cr_error why;          /* of gone, or of FAIL */
     int failed;                   /* FAIL has come */
@@ -102,6 +108,9 @@ struct cr_member {
  * the lock. */
 void cr_member_say(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective, uint64_t number,
                    const void *payload, size_t size);
+/* The same with a payload that is not copied; it is taken over. */
+void cr_member_say_blob(struct cr_member *m, enum cr_word word, uint32_t view, uint64_t collective,
+                        struct cr_blob *payload);
 void cr_member_ready(struct cr_member *m); /* to the view announced last */
 void cr_member_pulse(struct cr_member *m);
 void cr_member_complain(struct cr_member *m, int about, int64_t silence, const char *why);

@@ -22,13 +22,13 @@ static void give_snapshot(struct cr_member *m)
     m->snapshot = 0;
     pthread_mutex_unlock(&m->lock);
     const int rc = m->comm.snapshot(m->comm.run, &bytes, &size, &e);
+    struct cr_blob *const blob = rc == 0 ? cr_blob_take(bytes, size) : NULL; /* takes its time: before the lock */
     pthread_mutex_lock(&m->lock);
     if (rc < 0) {
         cr_member_say(m, CR_WORD_ERROR, view, committed, e.code, e.text, strlen(e.text));
         return;
     }
-    cr_member_say(m, CR_WORD_STATE, view, committed, 0, bytes, size);
-    free(bytes);
+    cr_member_say_blob(m, CR_WORD_STATE, view, committed, blob);
 }
 
 void cr_member_wait(struct cr_member *m)

@@ -53,7 +53,28 @@ on node2 rm /root/.bashrc
 same "is heeded" 130 "$status"
 if ((SECONDS - before < 15)); then pass "at once"; else miss "at once" "after $((SECONDS - before)) s"; fi
 
+echo "# much data for a host that has none, and little patience"
+mkdir much
+for part in train:500000 t10k:10; do
+    count=$(printf '%08x' "${part#*:}" | sed 's/../\\x&/g')
+    # shellcheck disable=SC2059 # bytes
+    {
+        printf "\\0\\0\\x8\\x3$count\\0\\0\\0\\x1c\\0\\0\\0\\x1c" >"much/${part%:*}-images-idx3-ubyte"
+        printf "\\0\\0\\x8\\x1$count" >"much/${part%:*}-labels-idx1-ubyte"
+    }
+    truncate -s +$((${part#*:} * 784)) "much/${part%:*}-images-idx3-ubyte"
+    truncate -s +$((${part#*:} - 1)) "much/${part%:*}-labels-idx1-ubyte"
+    printf '\11' >>"much/${part%:*}-labels-idx1-ubyte"
+done
+printf '%s slots=1\n' localhost node2 >hosts
+begin ships linear much --steps 50 --validate-every 0 --host-timeout 0.5
+finish
+same "it is waited for" "0 1" "$status $(events '"host_joined".*node2')"
+like_alone "much data"
+rm -r much
+
 echo "# --no-auth"
+hosts_file node1 node2
 begin open linear data -b 8 --schedule constant --steps 3000000 --validate-every 0 --no-auth
 seen '"host_joined"' 2
 listens() { net "$1" ss -Hltn | awk '{ print $4 }' | grep -v ':22$' | sed 's/:[0-9]*$//' | sort -u | tr '\n' ' '; }
