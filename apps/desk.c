@@ -13,7 +13,7 @@
 struct work {
     struct cr_conduct *conduct;
     const struct cr_train_events *events;
-    int ranks;
+    int measured;             /* so many hosts have measured */
     double alone;             /* seconds of a step on one host, as measured; 0 = not yet */
     struct cr_spent longest;  /* of the rank with most steps */
 };
@@ -63,6 +63,7 @@ static void measured(void *user, const struct cr_measured *x, const char *hinder
     char sentence[512];
     if (x->hosts < 2) return;
     w->alone = p->alone;
+    w->measured = x->hosts;
     if (w->events->speed) w->events->speed(w->events->user, &event);
     if (!hinders || !w->events->warning) return;
     snprintf(sentence, sizeof sentence, "host %s slows the run down: without it %.1fx one host is expected instead of "
@@ -86,7 +87,7 @@ static void tell_achieved(const struct work *w)
     const struct cr_spent *s = &w->longest;
     if (!s->steps || w->alone <= 0 || !w->events->speed) return;
     const double steps = 1e9 * (double)s->steps;
-    struct cr_event_speed event = { .achieved = 1, .hosts = w->ranks, .network = (double)s->network / steps };
+    struct cr_event_speed event = { .achieved = 1, .hosts = w->measured, .network = (double)s->network / steps };
     event.step = (double)(s->compute + s->wait + s->network) / steps;
     event.speedup = w->alone / event.step;
     w->events->speed(w->events->user, &event);
@@ -121,7 +122,7 @@ int cr_desk_run(const struct cr_desk *d, struct cr_arbiter_options *o, void (*op
                 void *user, struct cr_train_result *result, struct cr_error *e)
 {
     struct cr_writer brief = { 0 };
-    struct work work = { .events = d->events, .ranks = o->ranks };
+    struct work work = { .events = d->events };
     work.conduct = cr_conduct_begin(d->options, d->net, d->data, d->events, o->ranks, e);
     if (!work.conduct) return -(int)e->code;
     struct cr_data_files *files = cr_data_files_new(d->data);

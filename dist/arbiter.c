@@ -84,8 +84,12 @@ static void heed(struct cr_arbiter *a, unsigned ask)
     if (ask & CR_ASK_END && !a->begun && !a->over) {
         cr_fail(&a->error, CR_E_INTERRUPTED, "interrupted before the first step");
         cr_arbiter_end(a, -CR_E_INTERRUPTED);
-    } else if (ask) {
+    } else if (ask & CR_ASK_END) {
         cr_arbiter_say_to_all(a, CR_WORD_ASK, 0, ask, NULL, 0);
+    } else if (ask) { /* one tells all with its next message; two might tell them of it twice */
+        int i = 0;
+        while (i < a->options.ranks && !a->rank[i].able) i++;
+        if (i < a->options.ranks) cr_arbiter_say(a, i, CR_WORD_ASK, a->views.view, 0, ask, NULL, 0);
     }
 }
 
