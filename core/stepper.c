@@ -9,13 +9,31 @@
 
 enum { SLICE = 16 }; /* parameters of one cache line: slices of two threads never share one */
 
+/* Threads that have something to do when blocks are shared so; more would only wait. */
+static int useful_threads(const struct cr_stepper *s, int threads, int way)
+{
+    const long most = (s->plan->batch + s->plan->block - 1) / s->plan->block;
+    long useful = most * s->parts[way];
+    if (!s->comm && threads < useful && threads > most) useful = threads / most * most;
+    return threads < useful ? threads : (int)useful;
+}
+
+/* Do samples lie the same way, whether blocks are shared or not? */
+static int side_by_side_alike(const struct cr_stepper *s)
+{
+    const int block = (int)s->plan->block;
+    return cr_worker_lanes(s->net, s->kernels, block, CR_WORKER_SHARES) ==
+           cr_worker_lanes(s->net, s->kernels, block, CR_WORKER_TRAINS);
+}
+
 int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
 {
     const long most = (s->plan->batch + s->plan->block - 1) / s->plan->block;
-    s->most_parts = cr_worker_most_parts(s->net, (int)s->plan->block, s->options->threads_per_block);
-    long useful = most * s->most_parts; /* threads; more would only wait */
-    if (!s->comm && threads < useful && threads > most) useful = threads / most * most;
-    s->threads = threads < useful ? threads : (int)useful;
+    s->parts[0] = cr_worker_most_parts(s->net, (int)s->plan->block, s->options->threads_per_block, &s->parts[1]);
+    if (s->comm || !side_by_side_alike(s)) s->parts[1] = s->parts[0];
+    s->threads = useful_threads(s, threads, 1);
+    s->pace.open = useful_threads(s, threads, 0) < s->threads;
+    if (!s->pace.open) s->parts[0] = s->parts[1];
     s->guard = cr_scale_guard(most);
     s->mark = aligned_alloc(64, (size_t)s->threads * sizeof *s->mark);
     s->worker = calloc((size_t)s->threads, sizeof(struct cr_worker *));
@@ -29,8 +47,8 @@ int cr_stepper_init(struct cr_stepper *s, int threads, struct cr_error *e)
     }
     /* Of ranks' shares no more is known than that they are even at first. */
     const int few = s->threads > 1 && (s->comm ? most < 2L * s->threads * s->comm->size : most < s->threads);
-    const enum cr_worker_use use = s->most_parts > 1 && few ? CR_WORKER_SHARES : CR_WORKER_TRAINS;
-    if (use != CR_WORKER_SHARES) s->most_parts = 1;
+    const enum cr_worker_use use = s->parts[1] > 1 && few ? CR_WORKER_SHARES : CR_WORKER_TRAINS;
+    if (use != CR_WORKER_SHARES) s->parts[0] = s->parts[1] = 1;
     cr_cpus_allowed(&s->cpus);
     if (!failed) {
 #pragma omp parallel num_threads(s->threads) reduction(| : failed)
@@ -75,7 +93,7 @@ void cr_stepper_free(struct cr_stepper *s)
 int cr_stepper_parts(const struct cr_stepper *s, long blocks, int threads)
 {
     const int parts = blocks > 0 && blocks < threads ? threads / (int)blocks : 1;
-    return parts < s->most_parts ? parts : s->most_parts;
+    return parts < s->parts[s->way] ? parts : s->parts[s->way];
 }
 
 /* Blocks from `first` on are there to be done: some at once, but no more than leave every thread its share; by several
@@ -175,6 +193,7 @@ static void run_span(struct cr_stepper *s, int t, const void *what)
             else if (!again)
                 cr_stepper_keep_books(s, r, v);
             const int due = v == FITS && span->hooks && span->hooks->pause(span->hooks->user);
+            s->paused = due;
             s->leave = s->status < 0 || s->state->step >= span->until || due;
             if (!s->leave) prepare(s, &s->round[!turn]);
         }
@@ -196,13 +215,16 @@ struct team_work {
 
 static void run_team(struct cr_stepper *s, const struct team_work *work)
 {
-#pragma omp parallel num_threads(s->threads)
+    const int threads = useful_threads(s, s->threads, s->way);
+#pragma omp parallel num_threads(threads)
     {
         const int t = omp_get_thread_num();
-        const struct cr_pin pin = cr_pin(&s->cpus, t, s->threads);
+        const struct cr_pin pin = cr_pin(&s->cpus, t, threads);
         const unsigned long mode = cr_fp_enter();
         if (t == 0) {
             cr_barrier_init(&s->barrier, omp_get_num_threads(), s->cpus.count);
+            for (int i = 0; i < s->threads; i++) /* those that were not in the last team have fallen behind */
+                atomic_store_explicit(&s->mark[i].reached, s->rounds * CR_MEETINGS, memory_order_relaxed);
             work->begin(s, work->what);
         }
 #pragma omp barrier
@@ -245,9 +267,16 @@ static void begin_span(struct cr_stepper *s, const void *what)
 
 int cr_stepper_run(struct cr_stepper *s, uint64_t until, const struct cr_stepper_hooks *hooks, struct cr_error *e)
 {
-    const struct span span = { until, hooks, e };
-    if (s->state->step >= until) return 0;
-    s->status = s->again = 0;
-    run_team(s, &(struct team_work){ begin_span, run_span, &span });
+    s->status = s->again = s->paused = 0;
+    while (s->status == 0 && !s->paused && s->state->step < until) {
+        uint64_t steps;
+        s->way = cr_pace_way(&s->pace, &steps);
+        const uint64_t from = s->state->step, end = until - from < steps ? until : from + steps;
+        const struct span span = { end, hooks, e };
+        const int64_t began = nanoseconds();
+        run_team(s, &(struct team_work){ begin_span, run_span, &span });
+        cr_pace_took(&s->pace, s->state->step - from, 1e-9 * (double)(nanoseconds() - began),
+                     s->state->step == end && end < until);
+    }
     return s->status;
 }

@@ -12,6 +12,7 @@
 
 #include "core/checkpoint.h"
 #include "core/meet.h"
+#include "core/pace.h"
 #include "core/plan.h"
 #include "core/team.h"
 #include "core/worker.h"
@@ -62,7 +63,9 @@ struct cr_stepper {
     struct cr_worker **worker; /* (threads) */
     struct cr_barrier barrier;
     struct cr_mark *mark;      /* (threads) for those who share a block */
-    int most_parts;            /* so many threads may share a block */
+    int parts[2];              /* so many threads may share a block: one way and the other, if pace has a choice */
+    struct cr_pace pace;
+    int way;                   /* which of them, now */
     unsigned rounds;           /* begun so far */
     struct cr_tally *tally;    /* (threads) */
     int guard;                 /* G of arithmetic.md, section 5 */
@@ -70,6 +73,7 @@ struct cr_stepper {
     int status;                /* 0 or -CR_E_...: why all left */
     int again;                 /* the step is to be done again, with other ranks */
     int leave;                 /* all leave after this step */
+    int paused;                /* and not only to go on the other way */
     unsigned asked;            /* CR_ASK_... bits that any rank brought to the last step */
     double time;               /* the greatest clock of any rank at the last step, seconds */
     double step_loss;          /* mean loss of the last step */

@@ -61,8 +61,9 @@ struct cr_worker *cr_worker_new(const struct cr_net *net, const struct cr_kernel
 void cr_worker_free(struct cr_worker *w);
 
 /* How many threads may share a block: so many as are asked for, or, if 0, as make it faster; but no more than have a
- * channel to make in some layer, and 1 where the samples of a block lie one behind the other. */
-int cr_worker_most_parts(const struct cr_net *net, int block, long asked);
+ * channel to make in some layer, and 1 where the samples of a block lie one behind the other. *bold: so many as might,
+ * where threads hand over quickly. */
+int cr_worker_most_parts(const struct cr_net *net, int block, long asked, int *bold);
 
 /* The next blocks are this worker's alone; or the next one is shared with others, who are met before a layer reads what
  * they have made: at most CR_MEETINGS times. */

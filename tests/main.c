@@ -37,6 +37,7 @@ static const struct {
     { "ref", ref_suite },
     { "gemm", gemm_suite },
     { "math", math_suite },
+    { "pace", pace_suite },
     { "rng", rng_suite },
     { "data", data_suite },
     { "synth", synth_suite },

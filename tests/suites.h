@@ -26,6 +26,7 @@ Suite *dispatch_suite(void);
 Suite *ref_suite(void);
 Suite *gemm_suite(void);
 Suite *math_suite(void);
+Suite *pace_suite(void);
 Suite *rng_suite(void);
 Suite *data_suite(void);
 Suite *synth_suite(void);
