@@ -70,11 +70,11 @@ static void explain(int error, const struct cr_address *only, uint16_t port, str
     if (only) cr_address_text(only, where);
     switch (error) {
     case EADDRINUSE:
-        cr_fail(e, CR_E_IO, "TCP port %u on %s is taken by another program (see `ss -ltnp`): name another port, or 0 "
-                "for any free one", (unsigned)port, where);
+        cr_fail(e, CR_E_IO, "TCP port %u on %s is taken by another program (see `ss -ltnp`): name another, as in "
+                "MASTER_PORT", (unsigned)port, where);
         break;
     case EACCES:
-        cr_fail(e, CR_E_IO, "TCP port %u on %s is not allowed to this user: name one above 1023, or 0 for any free one",
+        cr_fail(e, CR_E_IO, "TCP port %u on %s is not allowed to this user: name one above 1023, as in MASTER_PORT",
                 (unsigned)port, where);
         break;
     case EADDRNOTAVAIL:

@@ -167,7 +167,7 @@ static int check_agreement(const struct cr_handshake *h, struct cr_error *e)
         hex(job[0], there->job, 16);
         hex(job[1], here->job, 16);
         return cr_fail(e, CR_E_PEER, "another run: job %s there, %s here; a process of an earlier run is still alive, "
-                       "or two runs share a port", job[0], job[1]);
+                       "two runs share a port, or WORLD_SIZE is not the same on all", job[0], job[1]);
     }
     if (there->numerics != here->numerics)
         return cr_fail(e, CR_E_REFUSED, "numerics %lu there (build %s), %lu here (build %s): they would compute "

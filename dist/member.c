@@ -30,12 +30,17 @@ static int dial_arbiter(struct cr_member *m, struct cr_error *e)
     struct cr_connection c;
     m->hello = (struct cr_hello){ .common = m->options.common, .channel = CR_CHANNEL_CONTROL, .rank = m->options.rank,
                                   .to = CR_RANK_ARBITER, .incarnation = m->options.incarnation };
+    struct cr_error answer = { 0 }; /* who has refused us has said more than who does not listen any more */
     int rc, refused = 0;
     while ((rc = cr_dial(&c, m->options.arbiter, m->options.arbiters, &m->key, &m->hello, deadline, is_abandoned, m,
                          e)) < 0) {
         /* Without a launcher, the arbiter may start later than we do. Whoever refused us may have been at its end. */
         const int again = rc == -CR_E_PEER || (rc == -CR_E_REFUSED && !refused++);
-        if (!again || is_abandoned(m) || cr_clock() + 200000000 > deadline) return rc;
+        if (rc == -CR_E_REFUSED && e) answer = *e;
+        if (!again || is_abandoned(m) || cr_clock() + 200000000 > deadline) {
+            if (answer.code) *e = answer;
+            return answer.code ? -(int)answer.code : rc;
+        }
         nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
     }
     m->arbiter = cr_frames_new(&c, CR_FRAME_MOST);

@@ -154,7 +154,15 @@ sshd_stop() {
     pid=$(on "$1" cat /run/sshd.pid) && on "$1" kill "$pid" || return 1
     while reaches "$1" localhost; do sleep 0.02; done
 }
-sshd_start() { on "$1" "$hosts_sshd" -E /var/log/sshd.log; }
+# It goes into the background first and listens then.
+sshd_start() {
+    on "$1" "$hosts_sshd" -E /var/log/sshd.log || return 1
+    for _ in {1..100}; do
+        if reaches "$1" 127.0.0.1; then return 0; fi
+        sleep 0.1
+    done
+    return 1
+}
 
 key_refuse() { : >"$HOSTS_DIR/$1/etc/ssh/authorized_keys"; }
 key_accept() { cp "$HOSTS_DIR/launcher/etc/ssh/id_ed25519.pub" "$HOSTS_DIR/$1/etc/ssh/authorized_keys"; }
