@@ -45,6 +45,25 @@ echo "# folders of runs"
     run $train --steps 1 --no-checkpoint --min-hosts 2
     same "--min-hosts without hosts is warned of" "0 1" "$status $(grep -c 'warning: --min-hosts is for many' err)"
 }
+# shellcheck disable=SC2086
+{
+    stop="top1 > 0.001 and step >= 25" # 10 steps an epoch; what top1 was, the checkpoint of step 22 knows
+    run $train --checkpoint metric --checkpoint-every 11 --keep 9 --stop "$stop"
+    ended=$(sed -n 's/^weights sha256 //p' out)
+    run $train --resume metric/step-00000022.safetensors --checkpoint again --stop "$stop"
+    same "a resumed run ends by --stop where the other did" "25 $ended" \
+        "$(steps again)$(sed -n 's/^weights sha256 //p' out)"
+    run $train --resume other --steps 9 --override --no-checkpoint
+    usual=$(sed -n 's/^weights sha256 //p' out)
+    run $train --resume other --steps 9 --override --normalize none --no-checkpoint
+    if test "$usual" && test "$usual" != "$(sed -n 's/^weights sha256 //p' out)"
+    then pass "--override --normalize is not a word alone"
+    else miss "--override --normalize is not a word alone" "$usual"; fi
+    run $train --steps 4 -r 1e6 --weight-decay 1e6 --momentum 0 --schedule constant --no-checkpoint
+    same "weights that are no numbers, without checkpoints: status 4" 4 $status
+    run $train --steps 3 --validate-every 1e-12 --no-checkpoint
+    same "a validation each 1e-12 epochs is one each step" 0 $status
+}
 endless="-e 1000000 --schedule constant --checkpoint-every 1000000"
 begun() { for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     grep -qs '"epoch"' "$1" && break; sleep 0.1; done; }
