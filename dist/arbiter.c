@@ -65,8 +65,9 @@ static void excuse(struct cr_arbiter *a, int64_t now)
 }
 
 /* For how long a rank may be silent. If all are, at once (the last words of some came a little later than those of
- * others), it is this host that is cut off: they have patience with it, and it has with them. */
-static int64_t patience(const struct cr_arbiter *a, int64_t now)
+ * others), it is this host that is cut off: they have patience with it, and it has with them, also when it is back, for
+ * TCP tries again at longer and longer intervals. */
+static int64_t patience(struct cr_arbiter *a, int64_t now)
 {
     const int64_t most = cr_part_of(a->options.host_timeout, CR_SILENCE_OF_RANK);
     const int64_t of_ranks = CR_SILENCE_OF_ARBITER * CR_SECOND;
@@ -75,7 +76,8 @@ static int64_t patience(const struct cr_arbiter *a, int64_t now)
         connected += a->rank[i].frames != NULL;
         silent += a->rank[i].frames && now - a->rank[i].heard >= most / 2;
     }
-    return connected > 1 && silent == connected && of_ranks > most ? of_ranks : most;
+    if (connected > 1 && silent == connected) a->cut_off = now;
+    return a->cut_off && now - a->cut_off < of_ranks && of_ranks > most ? of_ranks : most;
 }
 
 /* Whoever wants the run to end before it has begun does not want to wait for hosts. */

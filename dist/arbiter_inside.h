@@ -55,6 +55,7 @@ struct cr_arbiter {
     uint64_t wanted;             /* the checkpoint the members have come to; 0 = none */
     uint64_t last_key;           /* of the last event shown */
     int64_t began, looked, judge_at, ping_at; /* looked: at the clock */
+    int64_t cut_off;             /* when this host seemed to be so last; 0 = never */
     int doubts;                  /* some rank is doubted */
     int begun;                   /* cr_views_begin was called */
     int over, rc;                /* the run is over, and how */
