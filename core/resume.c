@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/diagnose.h"
+#include "core/file.h"
 #include "core/scale.h"
 
 static int check_weights(const struct cr_net *net, const float *params, const char *file, struct cr_error *e)
@@ -159,22 +160,11 @@ int cr_run_begin(struct cr_state *state, const struct cr_train_options *o, const
     return 0;
 }
 
-/* The folder of a file. */
-static void folder_of(const char *file, char folder[640])
-{
-    snprintf(folder, 640, "%s", file);
-    char *slash = strrchr(folder, '/');
-    if (!slash)
-        snprintf(folder, 640, ".");
-    else
-        slash[slash == folder] = 0;
-}
-
 int cr_run_folder(const struct cr_train_options *o, const char *from, char folder[512], struct cr_error *e)
 {
-    char own[640] = "";
+    char own[704] = "";
     struct stat st;
-    if (from[0]) folder_of(from, own);
+    if (from[0]) cr_file_folder(from, own);
     const char *wanted = o->checkpoint;
     if (!wanted[0] && from[0] && !o->override) /* under --override the run leaves its line: a folder of its own */
         wanted = own;

@@ -125,7 +125,7 @@ static void turn(struct cr_arbiter *a, struct pollfd *p)
     const int n = a->options.ranks;
     int64_t deadline = cr_clock() + CR_PULSE_MS * (CR_SECOND / 1000);
     if (a->judge_at && a->judge_at < deadline) deadline = a->judge_at;
-    const int64_t most = cr_part_of(a->options.host_timeout, CR_SILENCE_OF_RANK);
+    const int64_t most = patience(a, cr_clock());
     for (int i = 0; i < n; i++) {
         struct cr_frames *f = a->rank[i].frames;
         if (f && a->rank[i].heard + most < deadline) deadline = a->rank[i].heard + most;
